@@ -1,0 +1,64 @@
+"""What a node can do. `BLOCKS` is the whole list, in the order of the palette; a new block is added here."""
+
+from __future__ import annotations
+
+from blocks.basic.give_constant import GiveConstantBlock
+from blocks.basic.read_input import ReadInputBlock
+from blocks.basic.write_output import WriteOutputBlock
+from blocks.code_review.post_comment import PostCommentBlock
+from blocks.code_review.read_pull_request import ReadPullRequestBlock
+from blocks.code_review.review_change import ReviewChangeBlock
+from blocks.data.append_item import AppendItemBlock
+from blocks.data.count_items import CountItemsBlock
+from blocks.data.dump_json import DumpJsonBlock
+from blocks.data.get_item import GetItemBlock
+from blocks.data.get_key import GetKeyBlock
+from blocks.data.merge_dicts import MergeDictsBlock
+from blocks.data.parse_json import ParseJsonBlock
+from blocks.data.set_key import SetKeyBlock
+from blocks.flow.collect_items import CollectItemsBlock
+from blocks.flow.stream_items import StreamItemsBlock
+from blocks.flow.wait_seconds import WaitSecondsBlock
+from blocks.http.send_request import SendRequestBlock
+from blocks.llm.ask_model import AskModelBlock
+from blocks.llm.summarize_text import SummarizeTextBlock
+from blocks.logic.calculate_number import CalculateNumberBlock
+from blocks.logic.check_condition import CheckConditionBlock
+from blocks.logic.switch_value import SwitchValueBlock
+from blocks.research.search_web import SearchWebBlock
+from blocks.sdk import Block
+from blocks.text.combine_texts import CombineTextsBlock
+from blocks.text.fill_template import FillTemplateBlock
+from blocks.text.match_regex import MatchRegexBlock
+from blocks.text.split_text import SplitTextBlock
+
+BLOCKS: list[type[Block]] = [
+    ReadInputBlock,
+    WriteOutputBlock,
+    GiveConstantBlock,
+    FillTemplateBlock,
+    SplitTextBlock,
+    CombineTextsBlock,
+    MatchRegexBlock,
+    CheckConditionBlock,
+    SwitchValueBlock,
+    CalculateNumberBlock,
+    StreamItemsBlock,
+    CollectItemsBlock,
+    WaitSecondsBlock,
+    GetItemBlock,
+    AppendItemBlock,
+    CountItemsBlock,
+    GetKeyBlock,
+    SetKeyBlock,
+    MergeDictsBlock,
+    ParseJsonBlock,
+    DumpJsonBlock,
+    SendRequestBlock,
+    AskModelBlock,
+    SummarizeTextBlock,
+    SearchWebBlock,
+    ReadPullRequestBlock,
+    ReviewChangeBlock,
+    PostCommentBlock,
+]

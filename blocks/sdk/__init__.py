@@ -1,0 +1,26 @@
+"""All that a block's author imports."""
+
+from blocks.sdk.block import Block
+from blocks.sdk.branching import BranchingBlock
+from blocks.sdk.context import BlockContext, Credentials
+from blocks.sdk.cost import BlockCostConfig
+from blocks.sdk.errors import BlockError
+from blocks.sdk.example import Example
+from blocks.sdk.kinds import BlockType, Effects, Placement
+from blocks.sdk.schema import BlockSchema
+from blocks.sdk.usage import Usage
+
+__all__ = [
+    "Block",
+    "BlockContext",
+    "BlockCostConfig",
+    "BlockError",
+    "BlockSchema",
+    "BlockType",
+    "BranchingBlock",
+    "Credentials",
+    "Effects",
+    "Example",
+    "Placement",
+    "Usage",
+]

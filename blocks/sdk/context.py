@@ -1,0 +1,41 @@
+"""What a running block may ask of the platform."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from blocks.sdk.usage import Usage
+
+
+class Credentials(Protocol):
+    """The opened credential of a provider, as a block sees it."""
+
+    @property
+    def api_key(self) -> str:
+        """Return the secret itself."""
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """Return where the provider is reached, or nothing for its usual address."""
+        ...
+
+
+class BlockContext(Protocol):
+    """The platform's side of one firing."""
+
+    usage: Usage
+    #: The same for every attempt of the same firing: hand it to whoever can deduplicate.
+    idempotency_key: str
+
+    async def get_credentials(self, provider: str) -> Credentials:
+        """Return the credential to use for `provider`.
+
+        Raises:
+            BlockError: there is none (code `CREDENTIAL_MISSING`).
+        """
+        ...
+
+    def setting(self, name: str) -> Any:
+        """Return a platform setting that blocks may read, e.g. `OPENAI_MODEL`, or None."""
+        ...

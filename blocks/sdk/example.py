@@ -1,0 +1,20 @@
+"""A block's own test: what it is given and what it then gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One input and the pairs that the block yields for it.
+
+    `answers` scripts what the outside world replies, for blocks that ask it: each is one HTTP answer of the test server, in order.
+    In `given`, the text `{server}` stands for that server's address.
+    """
+
+    given: Mapping[str, Any]
+    gives: Sequence[tuple[str, Any]]
+    answers: Sequence[Mapping[str, Any]] = field(default=())

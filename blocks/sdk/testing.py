@@ -1,0 +1,63 @@
+"""Running one block in memory, for its author's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from blocks.registry import validate_input, validate_output
+from blocks.sdk import Block, BlockError, Credentials, Example, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCredentials:
+    """A credential that a test hands out."""
+
+    api_key: str = "test-key"
+    base_url: str = ""
+
+
+@dataclass(slots=True)
+class MemoryContext:
+    """The platform's side of a firing, without a platform."""
+
+    credentials: Mapping[str, Credentials] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    idempotency_key: str = "test-firing"
+    usage: Usage = field(default_factory=Usage)
+
+    async def get_credentials(self, provider: str) -> Credentials:
+        """Return the test's credential for `provider`.
+
+        Raises:
+            BlockError: the test gave none.
+        """
+        if provider not in self.credentials:
+            raise BlockError(f"There is no credential for {provider}.", code="CREDENTIAL_MISSING")
+        return self.credentials[provider]
+
+    def setting(self, name: str) -> Any:
+        """Return a setting of the test, or None."""
+        return self.settings.get(name)
+
+
+async def run_block(
+    block: type[Block], given: Mapping[str, Any], *, context: MemoryContext | None = None
+) -> list[tuple[str, Any]]:
+    """Run `block` once and return the pairs it yields, checked as the platform checks them.
+
+    Raises:
+        AppError: an input or an output does not fit, or the block says that it can not do its work.
+    """
+    input_data = validate_input(block, given)
+    running = block(context or MemoryContext()).execute(input_data)
+    return [(pin, validate_output(block, pin, value)) async for pin, value in running]
+
+
+def is_as_said(pairs: Sequence[tuple[str, Any]], example: Example) -> bool:
+    """Return whether a block yielded what its example gives; `...` in the example stands for any value."""
+    expected = list(example.gives)
+    return len(pairs) == len(expected) and all(
+        pin == said_pin and said in (..., value) for (pin, value), (said_pin, said) in zip(pairs, expected, strict=True)
+    )

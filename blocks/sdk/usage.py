@@ -1,0 +1,39 @@
+"""What a firing used, as its block reported it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(slots=True)
+class Usage:
+    """Amounts used by one firing; reports add up."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    bytes: int = 0
+    items: int = 0
+    usd: float = 0.0
+    seconds: float = 0.0
+    model: str = ""
+
+    def add(self, **amounts: int | float | str) -> None:
+        """Add each amount to what was reported before; `model` replaces.
+
+        Raises:
+            ValueError: an amount is negative or its name is unknown.
+        """
+        for name, amount in amounts.items():
+            if not hasattr(self, name):
+                raise ValueError(f"Unknown usage {name!r}. Known: {', '.join(asdict(self))}.")
+            if isinstance(amount, str):
+                self.model = amount
+            elif amount < 0:
+                raise ValueError(f"Usage {name!r} can not be negative: {amount}.")
+            else:
+                setattr(self, name, getattr(self, name) + amount)
+
+    def as_dict(self) -> dict[str, int | float | str]:
+        """Return the amounts that are not zero, for storing."""
+        return {name: amount for name, amount in asdict(self).items() if amount}
