@@ -1,0 +1,167 @@
+"""What is stored of a graph: versions of nodes and links, frozen once published.
+
+The database itself refuses what must never be: links between versions, a change of a published version. It also does
+the cascades (hence `DO_NOTHING`): rows of a published version may go only when their whole graph goes. A unique
+constraint that begins with the foreign key stands in for its index.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from agentplatform.lib.clock import now
+from agentplatform.lib.ids import uuid7
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+
+class OnError(models.TextChoices):
+    """What a failing firing without a linked `error` pin means for the execution."""
+
+    FAIL = "fail", "fail the execution"
+    CONTINUE = "continue", "treat as skipped"
+
+
+class GraphQuerySet(models.QuerySet["Graph"]):
+    """Graphs, and the one way to ask for somebody's."""
+
+    def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> GraphQuerySet:
+        """Return the graphs of `user`; nobody who is not logged in has any."""
+        return self.filter(owner_id=user.pk) if user.pk is not None else self.none()
+
+
+class GraphVersionQuerySet(models.QuerySet["GraphVersion"]):
+    """Versions, and the one way to ask for somebody's."""
+
+    def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> GraphVersionQuerySet:
+        """Return the versions of the graphs of `user`."""
+        return self.filter(graph__owner_id=user.pk) if user.pk is not None else self.none()
+
+    def published(self) -> GraphVersionQuerySet:
+        """Return the versions that can be executed and never change, newest first."""
+        return self.filter(published_at__isnull=False).order_by("-number")
+
+    def drafts(self) -> GraphVersionQuerySet:
+        """Return the versions that are still being drawn."""
+        return self.filter(published_at__isnull=True)
+
+
+class Graph(models.Model):
+    """What a user drew, through all its versions."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="graphs")
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True, default="")
+    is_archived = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=now, editable=False)
+    updated_at = models.DateTimeField(default=now, editable=False)
+
+    objects = GraphQuerySet.as_manager()
+
+    class Meta:
+        db_table = "graphs_graph"
+        indexes = [models.Index(fields=["owner", "-id"], name="graphs_graph_newest_of_owner")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GraphVersion(models.Model):
+    """A draft, or one published state of a graph: numbered, with a checksum, never changed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    graph = models.ForeignKey(
+        Graph, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="versions"
+    )
+    number = models.PositiveIntegerField(null=True, blank=True)
+    checksum = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField(default=now, editable=False)
+    published_at = models.DateTimeField(null=True, blank=True)
+
+    objects = GraphVersionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "graphs_graphversion"
+        constraints = [
+            models.UniqueConstraint(fields=["graph", "number"], name="a_version_number_is_unique_in_its_graph"),
+            models.UniqueConstraint(
+                fields=["graph"], condition=Q(published_at__isnull=True), name="a_graph_has_at_most_one_draft"
+            ),
+            models.CheckConstraint(
+                condition=Q(published_at__isnull=True, number__isnull=True, checksum="")
+                | (Q(published_at__isnull=False, number__gte=1) & ~Q(checksum="")),
+                name="a_published_version_has_a_number_and_a_checksum",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.graph} v{self.number}" if self.is_published else f"{self.graph} (draft)"
+
+    @property
+    def is_published(self) -> bool:
+        """Say whether this version is frozen."""
+        return self.published_at is not None
+
+
+class Node(models.Model):
+    """One block in a version of a graph, with the constants on its pins."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    version = models.ForeignKey(
+        GraphVersion, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="nodes"
+    )
+    key = models.CharField(max_length=64)
+    #: Indexed for "where is this block used"; blocks are code, so there is no row to point at.
+    block_id = models.CharField(max_length=200, db_index=True)
+    title = models.CharField(max_length=200, blank=True, default="")
+    inputs: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(blank=True, default=dict)
+    on_error = models.CharField(max_length=16, choices=OnError.choices, default=OnError.FAIL)
+    position_x = models.FloatField(default=0)
+    position_y = models.FloatField(default=0)
+    metadata: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(blank=True, default=dict)
+
+    #: The place of the node in its document.
+    order = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "graphs_node"
+        ordering = ["version", "order", "key"]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "key"], name="a_node_key_is_unique_in_its_version"),
+            # Behind the links' foreign keys, which hold both ends to one version.
+            models.UniqueConstraint(fields=["version", "id"], name="a_node_belongs_to_one_version"),
+            models.CheckConstraint(condition=Q(on_error__in=OnError.values), name="a_node_fails_or_continues"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.key
+
+
+class Link(models.Model):
+    """A way for values from an output pin of one node to an input pin of another."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    version = models.ForeignKey(
+        GraphVersion, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="links"
+    )
+    source = models.ForeignKey(Node, on_delete=models.DO_NOTHING, db_constraint=False, related_name="links_out")
+    source_pin = models.CharField(max_length=400)
+    sink = models.ForeignKey(Node, on_delete=models.DO_NOTHING, db_constraint=False, related_name="links_in")
+    sink_pin = models.CharField(max_length=400)
+    is_static = models.BooleanField(default=False)
+    #: The place of the link in its document: values that meet on one pin are taken in this order.
+    order = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "graphs_link"
+        ordering = ["version", "order"]
+        constraints = [models.UniqueConstraint(fields=["version", "order"], name="a_link_has_its_own_place")]
+
+    def __str__(self) -> str:
+        return f"{self.source_pin} -> {self.sink_pin}"

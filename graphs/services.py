@@ -1,0 +1,177 @@
+"""What the doors may ask of graphs: save, check, publish, find, bring in and take out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import transaction
+
+from agentplatform.lib.clock import now
+from graphs import documents, validation
+from graphs.documents import GraphModel
+from graphs.errors import (
+    GraphInvalid,
+    GraphNotFound,
+    NothingToPublish,
+    NotPublished,
+    Problem,
+    TemplateNotFound,
+)
+from graphs.models import Graph, GraphQuerySet, GraphVersion
+from graphs.texts import Syntax
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def create(*, owner_id: Any, document: GraphModel) -> Graph:
+    """Make a graph with `document` as its draft.
+
+    Raises:
+        GraphInvalid: the document can not even be a draft.
+        OwnerNotFound: there is no such user.
+    """
+    document.id, document.user_id = None, owner_id
+    return documents.store(document)
+
+
+def save_draft(graph: Graph, document: GraphModel) -> Graph:
+    """Make `document` the draft of `graph`, in the place of the draft there was, and take over its name.
+
+    Raises:
+        GraphInvalid: the document can not even be a draft.
+    """
+    document.id, document.user_id = graph.pk, graph.owner_id
+    return documents.store(document)
+
+
+def problems_of(document: GraphModel) -> list[Problem]:
+    """Return everything that keeps `document` from being published."""
+    return validation.problems(document, max_nodes=settings.AGENTPLATFORM_MAX_NODES_PER_GRAPH)
+
+
+def publish(graph: Graph) -> GraphVersion:
+    """Freeze the draft of `graph` as its next version. A draft that says what the latest version says changes nothing.
+
+    Raises:
+        GraphInvalid: the draft has problems; all are listed.
+        NothingToPublish: there is neither a draft nor a version.
+    """
+    with transaction.atomic(durable=True):
+        # The lock of the graph is what numbers wait for.
+        locked = Graph.objects.select_for_update().get(pk=graph.pk)
+        latest = locked.versions.published().first()
+        draft = locked.versions.drafts().first()
+        if draft is None:
+            if latest is None:
+                raise NothingToPublish
+            return latest
+        document = GraphModel.load(draft)
+        if problems := problems_of(document):
+            raise GraphInvalid(problems)
+        checksum = document.checksum()
+        if latest is not None and latest.checksum == checksum:
+            draft.delete()
+            return latest
+        draft.number = (latest.number or 0) + 1 if latest else 1
+        draft.checksum, draft.published_at = checksum, now()
+        draft.save(update_fields=["number", "checksum", "published_at"])
+    return draft
+
+
+def import_document(*, owner_id: Any, text: str | bytes, syntax: Syntax) -> Graph:
+    """Make a graph out of a text of JSON or YAML. Nothing in it is run or contacted.
+
+    Raises:
+        DocumentRefused: it is not such a text, or is too large or too deep.
+        GraphInvalid: its form is wrong.
+        OwnerNotFound: there is no such user.
+    """
+    return create(owner_id=owner_id, document=documents.parse(text, syntax))
+
+
+def export_document(graph: Graph, *, syntax: Syntax, number: int | None = None) -> str:
+    """Return a version of `graph` as text: the one with this number, else what is drawn now.
+
+    Raises:
+        GraphNotFound: there is no such version.
+    """
+    version = drawn_version(graph) if number is None else graph.versions.filter(number=number).first()
+    if version is None:
+        raise GraphNotFound(f"The graph {graph.name!r} has no version {number}.", hint="List its versions.")
+    return documents.write(GraphModel.load(version), syntax)
+
+
+def drawn_version(graph: Graph) -> GraphVersion:
+    """Return what a person sees when they open the graph: its draft, else its latest version.
+
+    Raises:
+        NotPublished: there is neither.
+    """
+    return graph.versions.drafts().first() or latest_version(graph)
+
+
+def latest_version(graph: Graph) -> GraphVersion:
+    """Return the version that a new execution runs.
+
+    Raises:
+        NotPublished: there is none.
+    """
+    version = graph.versions.published().first()
+    if version is None:
+        raise NotPublished(f"The graph {graph.name!r} has no published version.")
+    return version
+
+
+def find(reference: str, *, among: GraphQuerySet | None = None) -> Graph:
+    """Return the graph with this id, or the only one with this name, among all or those given.
+
+    Raises:
+        GraphNotFound: there is none, or the name belongs to several.
+    """
+    graphs = Graph.objects.all() if among is None else among
+    named = graphs.filter(pk=reference) if _is_id(reference) else graphs.filter(name=reference).order_by("id")
+    found = list(named[:10])
+    if not found:
+        raise GraphNotFound(f"There is no graph {reference!r}.")
+    if len(found) > 1:
+        ids = ", ".join(str(graph.pk) for graph in found)
+        raise GraphNotFound(f"Several graphs are named {reference!r}.", hint=f"Give the id of one: {ids}.")
+    return found[0]
+
+
+def _is_id(reference: str) -> bool:
+    try:
+        UUID(reference)
+    except ValueError:
+        return False
+    return True
+
+
+async def create_dynamic_graph(user_id: str | int, template: str) -> Graph:
+    """Make and publish a graph for a user from one of the shipped templates: `research` or `code-review`.
+
+    Raises:
+        TemplateNotFound: there is no such template.
+        OwnerNotFound: there is no such user.
+    """
+    graph = template_document(template)
+    graph.user_id = user_id
+    stored = await graph.save()
+    await sync_to_async(publish)(stored)
+    return stored
+
+
+def template_document(template: str) -> GraphModel:
+    """Return a shipped template, to be changed and saved.
+
+    Raises:
+        TemplateNotFound: there is no such template.
+    """
+    shipped = {path.stem: path for path in sorted(TEMPLATES.glob("*.yaml"))}
+    if template not in shipped:
+        raise TemplateNotFound(f"There is no template {template!r}.", hint=f"There are: {', '.join(shipped)}.")
+    return documents.parse(shipped[template].read_bytes(), "yaml")
