@@ -44,11 +44,6 @@ class CreatePartitionedModel(CreateModel):
         schema_editor.execute(f'CREATE TABLE "{table}_default" PARTITION OF "{table}" DEFAULT')
         if not own_key:
             schema_editor.execute(f'CREATE INDEX "{table}_by_id" ON "{table}" ("id")')
-        schema_editor.deferred_sql.extend(
-            statement
-            for field in model._meta.local_fields
-            for statement in schema_editor._field_indexes_sql(model, field)
-        )
 
 
 def ensure_months(cursor: CursorWrapper, table: str, *, start: datetime, count: int) -> list[str]:

@@ -1,0 +1,91 @@
+"""What all API doors share: how an error looks, and how a list is paged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.pagination import CursorPagination
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from agentplatform.lib.errors import AppError
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class NewestFirst(CursorPagination):
+    """Pages by id, newest first: no count, no offset, so page 1000 costs what page 1 costs."""
+
+    ordering = "-id"
+    page_size = 50
+    max_page_size = 200
+    page_size_query_param = "page_size"
+
+
+def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn any foreseen error into problem+json: a stable code, a message, a hint, and where it is."""
+    if isinstance(error, AppError):
+        problem = {**error.as_dict(), **_several(error)}
+        return _problem(status=error.status, body=problem)
+    response = exception_handler(error, context)  # also rolls back, and sets WWW-Authenticate and Retry-After
+    if response is None:
+        return None
+    body = _describe(error, response)
+    headers = {name: response[name] for name in ("WWW-Authenticate", "Retry-After") if response.has_header(name)}
+    return _problem(status=response.status_code, body=body, headers=headers)
+
+
+def _describe(error: Exception, response: Response) -> dict[str, Any]:
+    if isinstance(error, exceptions.ValidationError):
+        errors = list(_flatten(error.get_full_details(), path=""))
+        return {
+            "code": "INVALID_REQUEST",
+            "message": errors[0]["message"] if len(errors) == 1 else f"{len(errors)} fields are not valid.",
+            "hint": "Correct what `errors` lists and send the request again.",
+            "errors": errors,
+        }
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    detail = getattr(error, "detail", "")
+    code = getattr(detail, "code", None) or "error"
+    return {"code": str(code).upper(), "message": str(detail), "hint": HINTS.get(response.status_code, "")}
+
+
+HINTS = {
+    401: "Send the header `Authorization: Token <your token>`.",
+    403: "Ask an administrator for the permission.",
+    404: "It does not exist, or it belongs to somebody else.",
+    405: "The address is right, the method is not: see /api/docs/.",
+    415: "Send JSON, with the header `Content-Type: application/json`.",
+    429: "Wait for as long as the header Retry-After says.",
+}
+
+
+def _several(error: AppError) -> dict[str, Any]:
+    """Return the `errors` of an error that stands for several, such as a graph with five problems."""
+    errors = getattr(error, "errors", None)
+    return {"errors": errors} if errors else {}
+
+
+def _flatten(details: Any, *, path: str) -> Iterator[dict[str, str]]:
+    """Yield one flat entry for each leaf of DRF's nested error details."""
+    if isinstance(details, dict) and set(details) == {"message", "code"} and isinstance(details["code"], str):
+        yield {"path": path, "code": str(details["code"]).upper(), "message": str(details["message"])}
+    elif isinstance(details, dict):
+        for key, value in details.items():
+            yield from _flatten(value, path=path if key == "non_field_errors" else f"{path}.{key}".lstrip("."))
+    else:
+        for index, value in enumerate(details):
+            is_leaf = isinstance(value, dict) and set(value) == {"message", "code"}
+            yield from _flatten(value, path=path if is_leaf else f"{path}.{index}".lstrip("."))
+
+
+def _problem(*, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    problem = {"type": "about:blank", "title": body["message"], "status": status, **body}
+    return Response(problem, status=status, headers=headers, content_type=PROBLEM_JSON)

@@ -1,0 +1,54 @@
+"""The Celery app, and what a worker process does at its start."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, bootsteps, signals
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentplatform.settings")
+
+ALIVE_EVERY_S = 5.0
+
+app = Celery("agentplatform")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.set_default()  # the web's threads send through this app too, not through Celery's unconfigured one
+app.autodiscover_tasks()
+
+
+class AliveFile(bootsteps.StartStopStep):
+    """Touch the file of AGENTPLATFORM_ALIVE_FILE while the worker consumes: a probe that costs no message."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)  # from here on it does consume
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        path = os.environ.get("AGENTPLATFORM_ALIVE_FILE")
+        self.path = Path(path) if path else None
+        self.timer: Any = None
+        super().__init__(parent, **options)
+
+    def start(self, parent: Any) -> None:
+        """Touch it now, and then as long as the consumer's own timer runs."""
+        if self.path:
+            self.path.touch()
+            self.timer = parent.timer.call_repeatedly(ALIVE_EVERY_S, self.path.touch)
+
+    def stop(self, parent: Any) -> None:
+        """Stop touching: a worker without its broker is not ready."""
+        if self.timer:
+            self.timer.cancel()
+            self.timer = None
+
+
+app.steps["consumer"].add(AliveFile)
+
+
+@signals.worker_init.connect
+@signals.beat_init.connect
+def refuse_unsafe_start(**_: Any) -> None:
+    """Check the settings before the first message: Celery runs no system checks of its own."""
+    from agentplatform import checks
+
+    checks.refuse_unsafe_start()

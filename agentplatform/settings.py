@@ -1,0 +1,319 @@
+"""Every setting, from the environment, with one line of why. For operators: docs/settings.md."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from agentplatform.env import (
+    env_bool,
+    env_choice,
+    env_database,
+    env_float,
+    env_int,
+    env_list,
+    env_secret,
+    env_str,
+)
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Which kind of installation this is ---
+# Production unless said otherwise: a forgotten variable makes the boot refuse, not the door stand open.
+AGENTPLATFORM_ENV = env_choice("AGENTPLATFORM_ENV", ("development", "production"), default="production")
+IS_DEVELOPMENT = AGENTPLATFORM_ENV == "development"
+DEBUG = env_bool("AGENTPLATFORM_DEBUG", default=False)  # shows source and settings in errors: never by default
+SECRET_KEY = env_secret("AGENTPLATFORM_SECRET_KEY")  # signs sessions; no default, so that nobody shares one
+ALLOWED_HOSTS = env_list("AGENTPLATFORM_ALLOWED_HOSTS")  # the names we answer to, against forged Host headers
+CSRF_TRUSTED_ORIGINS = env_list("AGENTPLATFORM_CSRF_TRUSTED_ORIGINS")  # needed behind a proxy that ends TLS
+AGENTPLATFORM_ENCRYPTION_KEYS = [  # newest first: the first encrypts, all decrypt, so keys can rotate
+    key.strip() for key in env_secret("AGENTPLATFORM_ENCRYPTION_KEYS").split(",") if key.strip()
+]
+
+# --- What is installed ---
+INSTALLED_APPS = [
+    "unfold",  # before the admin, whose templates it replaces
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",  # one way of serving static files, in development as in production
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",  # the API documentation's assets, so that no page loads from a CDN
+    "integrations",
+    "graphs.apps.GraphsConfig",
+    "executions.apps.ExecutionsConfig",
+    "agentplatform.apps.AgentplatformConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "agentplatform.urls"
+ASGI_APPLICATION = "agentplatform.asgi.application"
+WSGI_APPLICATION = "agentplatform.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "agentplatform" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"  # stored and compared in one zone; people see their own in the browser
+USE_TZ = True
+USE_I18N = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Postgres: the truth ---
+# Workers and beat keep their connections (-1 = for ever); the web closes them: ASGI runs each request in a new thread.
+_conn_max_age_s = env_int("AGENTPLATFORM_DB_CONN_MAX_AGE_S", 0, minimum=-1)
+DATABASES = {"default": env_database("DATABASE_URL")}
+if DATABASES["default"]:
+    DATABASES["default"] |= {
+        "CONN_MAX_AGE": None if _conn_max_age_s < 0 else _conn_max_age_s,
+        "CONN_HEALTH_CHECKS": True,  # a connection that died with its server is replaced, not reported
+        "ATOMIC_REQUESTS": False,  # services own their transactions: a request is not one
+    }
+
+# --- Redis or Valkey: the messenger ---
+REDIS_URL = env_secret("REDIS_URL")
+BROKER_URL = env_secret("BROKER_URL") or REDIS_URL  # a broker of its own, such as RabbitMQ, by one URL
+
+# --- Language models, over the OpenAI protocol ---
+OPENAI_BASE_URL = env_str("OPENAI_BASE_URL")  # empty = the SDK's own default
+OPENAI_API_KEY = env_secret("OPENAI_API_KEY")
+OPENAI_MODEL = env_str("OPENAI_MODEL", "gpt-4o-mini")  # what an LLM block uses if it names none
+
+# --- The engine ---
+AGENTPLATFORM_LEASE_S = env_float(
+    "AGENTPLATFORM_LEASE_S", 10.0, minimum=0.1
+)  # how long a dead worker's nodes stay its own
+AGENTPLATFORM_HEARTBEAT_S = env_float(
+    "AGENTPLATFORM_HEARTBEAT_S", 2.5, minimum=0.05
+)  # two may be missed within one lease
+AGENTPLATFORM_RECONCILE_S = env_float(
+    "AGENTPLATFORM_RECONCILE_S", 5.0, minimum=0.1
+)  # longest silence after a lost message
+AGENTPLATFORM_LANES = env_int("AGENTPLATFORM_LANES", 4, minimum=1)  # parallel tasks a wave is packed into
+AGENTPLATFORM_CHUNK_ITEMS = env_int("AGENTPLATFORM_CHUNK_ITEMS", 100, minimum=1)  # items of one node in one task
+AGENTPLATFORM_BLOCK_TIMEOUT_S = env_float(
+    "AGENTPLATFORM_BLOCK_TIMEOUT_S", 300.0, minimum=0.1
+)  # no block waits for ever
+AGENTPLATFORM_MAX_OUTPUT_BYTES = env_int("AGENTPLATFORM_MAX_OUTPUT_BYTES", 8_388_608, minimum=1024)  # of one value
+AGENTPLATFORM_MAX_NODES_PER_GRAPH = env_int(
+    "AGENTPLATFORM_MAX_NODES_PER_GRAPH", 2000, minimum=1
+)  # planning stays quick
+AGENTPLATFORM_EXTRA_BLOCKS = env_list("AGENTPLATFORM_EXTRA_BLOCKS")  # "module:LIST", beside our own and entry points
+AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS = env_list(
+    "AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS"
+)  # exceptions of the safe HTTP door
+
+# --- Celery: moves the work, decides nothing ---
+AGENTPLATFORM_CELERY_THREADS = env_int(
+    "AGENTPLATFORM_CELERY_THREADS", 16, minimum=1
+)  # they only wait for the event loop
+CELERY_BROKER_URL = BROKER_URL
+CELERY_RESULT_BACKEND = REDIS_URL  # counts chords; results themselves are in Postgres
+CELERY_RESULT_EXPIRES = 600  # a chord that takes longer is carried on by reconcile
+CELERY_TASK_IGNORE_RESULT = True  # chord headers opt in, one by one
+CELERY_ACCEPT_CONTENT = ["json"]  # a pickle from a broken-into broker would be code
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_TASK_DEFAULT_QUEUE = "default"  # `default` waits (threads pool), `cpu` computes (prefork pool)
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what a worker holds but does not run, another can not take
+CELERY_WORKER_SEND_TASK_EVENTS = False  # the console reads Postgres
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env_float(
+    "AGENTPLATFORM_SOFT_SHUTDOWN_S", 10.0
+)  # time for running blocks to settle
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # the lease decides, not the broker's connection
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True  # a broker that comes a second later is no reason to die
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # nor is one that stays away for an hour
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {
+        "visibility_timeout": 3600,  # redelivery is not how we recover: only longer than any task matters
+        "unacked_restore_interval": 10,
+        "health_check_interval": 10,
+        "socket_keepalive": True,
+        "socket_connect_timeout": 5,
+    }
+    if BROKER_URL.startswith(("redis", "rediss"))
+    else {}
+)
+CELERY_REDIS_SOCKET_KEEPALIVE = True
+CELERY_REDIS_BACKEND_HEALTH_CHECK_INTERVAL = 10
+CELERY_BEAT_SCHEDULE = {
+    "reconcile": {
+        "task": "executions.reconcile",
+        "schedule": AGENTPLATFORM_RECONCILE_S,
+        # One that nobody took in time is worth nothing: the next one looks at the same rows.
+        "options": {"queue": "default", "expires": AGENTPLATFORM_RECONCILE_S * 2},
+    },
+}
+
+# --- The API ---
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",  # first: a missing login is a 401, not a 403
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "agentplatform.api.NewestFirst",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "agentplatform.api.answer_problem",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "agentplatform",
+    "DESCRIPTION": "Draw graphs of blocks, start them, watch them.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",  # graph documents use JSON Schema as pydantic writes it, which 3.0 is not
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {  # two kinds of status: generated clients get two names
+        "ExecutionStatus": "executions.engine.status.Status",
+        "NodeStatus": "executions.engine.status.NodeStatus",
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = AGENTPLATFORM_MAX_OUTPUT_BYTES  # a request may be as large as one value
+
+# --- The console ---
+UNFOLD = {
+    "SITE_TITLE": "agentplatform",
+    "SITE_HEADER": "agentplatform",
+    "SITE_SUBHEADER": "Agents, drawn and watched",
+    "SITE_SYMBOL": "account_tree",
+    "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "agentplatform.console.environment",
+    "DASHBOARD_CALLBACK": "agentplatform.console.dashboard",
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": [
+            {
+                "items": [
+                    {"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")},
+                    _page("Executions", "play_circle", "executions.execution"),
+                    _page("Node executions", "adjust", "executions.nodeexecution"),
+                ],
+            },
+            {
+                "title": "Graphs",
+                "separator": True,
+                "items": [
+                    _page("Graphs", "account_tree", "graphs.graph"),
+                    _page("Versions", "history", "graphs.graphversion"),
+                    _page("Where blocks are used", "widgets", "graphs.node"),
+                ],
+            },
+            {
+                "title": "Access",
+                "separator": True,
+                "items": [
+                    _page("Users", "person", "auth.user"),
+                    _page("Groups", "group", "auth.group"),
+                    _page("API tokens", "key", "authtoken.tokenproxy"),
+                    {"title": "API documentation", "icon": "api", "link": reverse_lazy("docs")},
+                ],
+            },
+        ],
+    },
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.1% .014 233)",
+            "100": "oklch(94.1% .03 233)",
+            "200": "oklch(88.6% .056 233)",
+            "300": "oklch(80.8% .095 234)",
+            "400": "oklch(70.7% .13 236)",
+            "500": "oklch(61.9% .135 239)",
+            "600": "oklch(53.4% .128 242)",
+            "700": "oklch(46.2% .112 243)",
+            "800": "oklch(40.1% .092 244)",
+            "900": "oklch(34.8% .075 245)",
+            "950": "oklch(25.6% .056 246)",
+        },
+    },
+}
+LOGIN_URL = "admin:login"
+
+# --- Files ---
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env_str("AGENTPLATFORM_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+WHITENOISE_USE_FINDERS = IS_DEVELOPMENT  # no collectstatic step before the first page
+WHITENOISE_AUTOREFRESH = IS_DEVELOPMENT
+MEDIA_ROOT = Path(env_str("AGENTPLATFORM_MEDIA_ROOT", str(BASE_DIR / ".local" / "media")))  # values too large for a row
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if IS_DEVELOPMENT
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage",
+    },
+}
+
+# --- Browsers ---
+_is_https = env_bool(
+    "AGENTPLATFORM_HTTPS", default=not IS_DEVELOPMENT
+)  # false only where nothing but localhost connects
+SECURE_SSL_REDIRECT = _is_https
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP from inside the cluster
+SECURE_HSTS_SECONDS = 31_536_000 if _is_https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = False  # the other names of your domain are not ours to decide
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+if env_bool("AGENTPLATFORM_BEHIND_PROXY", default=False):  # without one, a client could forge this header
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 60 * 60 * 24 * 7
+CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+
+# --- Logs: one line an event, to stderr; whoever runs us stores them ---
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
+    "root": {
+        "handlers": ["stderr"],
+        "level": env_choice("AGENTPLATFORM_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
+    },
+}
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # subdomains and preload: the owner of the domain decides

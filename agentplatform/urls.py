@@ -1,0 +1,27 @@
+"""Every address of the web."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import DefaultRouter
+
+from agentplatform import console
+from executions.api import router as executions_router
+from graphs.api import router as graphs_router
+
+api = DefaultRouter()
+api.registry.extend(graphs_router.registry)
+api.registry.extend(executions_router.registry)
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include(api.urls)),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("healthz", console.alive),
+    path("readyz", console.ready),
+]

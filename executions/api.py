@@ -1,0 +1,139 @@
+"""The API of executions: start, list, look, all within the owner's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import IO, Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.generics import get_object_or_404
+from rest_framework.pagination import CursorPagination
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.routers import SimpleRouter
+from rest_framework.serializers import BaseSerializer
+
+from executions import services
+from executions.filters import ExecutionFilter, NodeExecutionFilter
+from executions.models import Execution, ExecutionQuerySet, NodeExecution, NodeExecutionQuerySet
+from executions.serializers import (
+    ExecutionDetailSerializer,
+    ExecutionSerializer,
+    NodeExecutionSerializer,
+    StartSerializer,
+)
+from graphs import services as graph_services
+from graphs.errors import GraphNotFound
+from graphs.models import Graph, GraphVersion
+
+
+class RequestTooLarge(APIException):
+    """The body is larger than this installation takes."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The request is larger than this installation takes."
+    default_code = "request_too_large"
+
+
+class LimitedJsonParser(JSONParser):
+    """Reads JSON no further than a request may be long, and no deeper than Python can."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the data of a body."""
+        body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise RequestTooLarge
+        try:
+            return super().parse(BytesIO(body), media_type, parser_context)
+        except RecursionError:
+            raise ParseError("The JSON is nested too deep.") from None
+
+
+class OldestFirst(CursorPagination):
+    """Pages in the order in which things began, which their ids tell: nothing moves to another page meanwhile."""
+
+    ordering = "id"
+    page_size = 50
+    max_page_size = 200
+    page_size_query_param = "page_size"
+
+
+@extend_schema(tags=["executions"])
+class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Execution]):
+    """Start your own graphs, and watch what they do."""
+
+    parser_classes = [LimitedJsonParser]
+    filterset_class = ExecutionFilter
+    queryset = Execution.objects.none()
+
+    def get_queryset(self) -> ExecutionQuerySet:
+        mine = Execution.objects.owned_by(self.request.user).order_by("-id")  # another's id is a 404
+        mine = mine.select_related("graph", "version")
+        # A value may have megabytes, and a list shows none.
+        return mine if self.action == "retrieve" else mine.defer("inputs", "outputs")
+
+    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
+        return ExecutionSerializer if self.action == "list" else ExecutionDetailSerializer
+
+    @extend_schema(
+        request=StartSerializer,
+        responses={202: OpenApiResponse(ExecutionDetailSerializer, "Recorded; it starts as soon as a worker is free.")},
+    )
+    def create(self, request: Request) -> Response:
+        """Start a graph. The answer does not wait for its end: ask for the execution again, or for its nodes."""
+        ask = StartSerializer(data=request.data)
+        ask.is_valid(raise_exception=True)
+        asked = ask.validated_data
+        user_id = cast(int, request.user.pk)  # nobody else gets past the permission
+        execution = services.start(
+            version_id=_version_id(request.user, asked), owner_id=user_id, inputs=asked.get("inputs")
+        )
+        place = reverse("execution-detail", kwargs={"pk": execution.pk}, request=request)
+        shown = self.get_serializer(execution).data
+        return Response(shown, status=status.HTTP_202_ACCEPTED, headers={"Location": place})
+
+
+@extend_schema(tags=["executions"])
+class NodeExecutionViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[NodeExecution]):
+    """What the nodes of one execution did."""
+
+    filterset_class = NodeExecutionFilter
+    pagination_class = OldestFirst
+    serializer_class = NodeExecutionSerializer
+    queryset = NodeExecution.objects.none()
+
+    def get_queryset(self) -> NodeExecutionQuerySet:
+        mine = Execution.objects.owned_by(self.request.user).only("id")
+        execution = get_object_or_404(mine, pk=self.kwargs["execution_id"])
+        return NodeExecution.objects.filter(execution_id=execution.pk)
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List what the nodes of an execution did, in the order in which they began."""
+        return super().list(request, *args, **kwargs)
+
+
+def _version_id(user: Any, ask: Mapping[str, Any]) -> UUID:
+    """Return the version that is asked for, if it is the user's own."""
+    if graph_id := ask.get("graph"):
+        graph = Graph.objects.owned_by(user).filter(pk=graph_id).first()
+        if graph is None:
+            raise GraphNotFound(f"There is no graph {graph_id}.", path="graph")
+        return graph_services.latest_version(graph).pk
+    version = GraphVersion.objects.owned_by(user).filter(pk=ask["version"]).only("id").first()
+    if version is None:
+        raise GraphNotFound(f"There is no version {ask['version']}.", path="version")
+    return version.pk
+
+
+router = SimpleRouter()
+router.register("executions", ExecutionViewSet, basename="execution")
+router.register("executions/(?P<execution_id>[^/.]+)/nodes", NodeExecutionViewSet, basename="node-execution")

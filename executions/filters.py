@@ -1,0 +1,53 @@
+"""By what executions are found in the API."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import django_filters
+from django.db.models import QuerySet
+
+from agentplatform.lib.ids import first_id_at
+from executions.engine.status import NodeStatus, Status
+from executions.models import Execution, NodeExecution
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ExecutionFilter(django_filters.FilterSet):
+    """Find executions by where they stand, what they run, and when they were asked for."""
+
+    status = django_filters.MultipleChoiceFilter(
+        choices=[(status.value, status.value) for status in Status], help_text="May be given several times."
+    )
+    graph = django_filters.UUIDFilter(field_name="graph_id")
+    version = django_filters.UUIDFilter(field_name="version_id")
+    created_after = django_filters.IsoDateTimeFilter(method="begin_at", help_text="At this moment or later.")
+    created_before = django_filters.IsoDateTimeFilter(method="stop_at", help_text="Earlier than this moment.")
+
+    class Meta:
+        model = Execution
+        fields: list[str] = []
+
+    # An id is also a time of birth: asked that way, only the partitions of these months are read.
+
+    def begin_at(self, executions: QuerySet[Execution], name: str, moment: datetime) -> QuerySet[Execution]:
+        """Leave out what is older."""
+        return executions.filter(id__gte=first_id_at(max(moment, EPOCH)))
+
+    def stop_at(self, executions: QuerySet[Execution], name: str, moment: datetime) -> QuerySet[Execution]:
+        """Leave out what is newer."""
+        return executions.filter(id__lt=first_id_at(max(moment, EPOCH)))
+
+
+class NodeExecutionFilter(django_filters.FilterSet):
+    """Find the firings of one node, or those that ended alike."""
+
+    node = django_filters.CharFilter(field_name="node_key", help_text="The key of a node.")
+    status = django_filters.MultipleChoiceFilter(
+        choices=[(status.value, status.value) for status in NodeStatus], help_text="May be given several times."
+    )
+
+    class Meta:
+        model = NodeExecution
+        fields: list[str] = []

@@ -1,0 +1,162 @@
+"""Run one block once: values in, outcome out. Whatever goes wrong in it becomes part of the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from pydantic_core import to_json
+
+from agentplatform.lib.clock import now
+from agentplatform.lib.errors import AppError
+from blocks import registry
+from blocks.sdk import Block, BlockError, BlockType, Effects, Placement
+from executions.context import FiringContext
+from executions.engine.items import ERROR_PIN, Outcome
+from executions.engine.plan import PlanNode
+from executions.engine.pricing import cost_of
+from executions.engine.progress import Firing
+from executions.engine.status import NodeStatus
+from executions.leases import Claim
+from executions.settle import Ended
+from graphs.pins import assemble
+
+logger = logging.getLogger(__name__)
+
+#: A firing that was begun so often without an end kills its worker; it is not begun again.
+MAX_ATTEMPTS = 3
+
+
+def values_of(node: PlanNode, firing: Firing, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the block is given: constants, then what arrived; an input node takes the execution's input.
+
+    Raises:
+        AppError: a part can not be put where its link points.
+    """
+    values = assemble(node.constants, list(firing.arrived.items()))
+    if node.block.block_type is BlockType.INPUT:
+        name = str(values.get("name"))
+        values["value"] = inputs[name] if name in inputs else values.get("default")
+    return values
+
+
+async def fire(
+    execution_id: UUID,
+    node: PlanNode,
+    firing: Firing,
+    values: dict[str, Any] | AppError,
+    claim: Claim | None,
+    queued_at: datetime,
+) -> Ended:
+    """Run the block of a node for one firing and return how it ended. Never raises, except to be cancelled."""
+    path = ",".join(map(str, firing.path))
+    context = FiringContext(idempotency_key=f"{execution_id}:{node.key}:{path}")
+    started_at, begun = now(), perf_counter()
+    outputs: dict[str, list[Any]] = {}
+    error: dict[str, str] = {}
+    cost = 0
+    try:
+        if isinstance(values, AppError):
+            raise values
+        _refuse_repetition(node, claim)
+        block = registry.runnable(node.block_id)
+        await _collect(block, block(context), values, outputs)
+        context.usage.seconds = perf_counter() - begun if _has_price_per_second(block) else 0.0
+        cost = cost_of(context.usage, block.cost_config)
+    except AppError as failure:
+        error = failure.as_dict()
+    except TimeoutError:
+        error = BlockError(f"{node.key} took longer than it may.", code="TIMEOUT", hint="Raise its limit.").as_dict()
+    except Exception as crash:
+        logger.exception("Block %s crashed in node %s of execution %s", node.block_id, node.key, execution_id)
+        error = BlockError(
+            f"{type(crash).__name__}: {crash}", code="BLOCK_CRASHED", hint="This is a fault in the block."
+        ).as_dict()
+    if error:
+        outputs = {ERROR_PIN: [{key: error[key] for key in ("code", "message", "hint")}]} if node.handles_errors else {}
+    return Ended(
+        node=node.index,
+        node_key=node.key,
+        path=firing.path,
+        outcome=Outcome(NodeStatus.FAILED if error else NodeStatus.SUCCEEDED, outputs),
+        claim=claim,
+        inputs=values if isinstance(values, dict) else {},
+        error=_storable(error),
+        usage=context.usage.as_dict(),
+        cost_microcredits=cost,
+        queued_at=queued_at,
+        started_at=started_at,
+        # Measured, not read off the clock: a clock that is set back must not make a firing end before it began.
+        ended_at=started_at + timedelta(seconds=perf_counter() - begun),
+        is_fatal=bool(error) and not node.handles_errors and node.on_error == "fail",
+    )
+
+
+async def _collect(block: type[Block], instance: Block, values: dict[str, Any], outputs: dict[str, list[Any]]) -> None:
+    """Run the block to its end and keep what it yields, each value checked."""
+    given = registry.validate_input(block, values)
+    if block.placement is Placement.INLINE:
+        await _drain(block, instance, given, outputs)
+        return
+    async with asyncio.timeout(block.timeout_s or settings.AGENTPLATFORM_BLOCK_TIMEOUT_S):
+        await _drain(block, instance, given, outputs)
+
+
+async def _drain(block: type[Block], instance: Block, given: Any, outputs: dict[str, list[Any]]) -> None:
+    async with aclosing(instance.execute(given)) as pairs:  # type: ignore[type-var]
+        async for pin, value in pairs:
+            if pin == ERROR_PIN:
+                raise BlockError(str(value))
+            checked = registry.validate_output(block, pin, value)
+            _refuse_too_large(pin, checked)
+            outputs.setdefault(pin, []).append(checked)
+
+
+def _refuse_too_large(pin: str, value: Any) -> None:
+    limit = settings.AGENTPLATFORM_MAX_OUTPUT_BYTES
+    if isinstance(value, str):
+        size = len(value)
+    elif isinstance(value, list | dict) and value:
+        size = len(to_json(value))
+    else:
+        return
+    if size > limit:
+        raise BlockError(
+            f"The value on {pin!r} has {size:,} bytes; {limit:,} are allowed.",
+            code="OUTPUT_TOO_LARGE",
+            hint="Split it into items, or raise AGENTPLATFORM_MAX_OUTPUT_BYTES.",
+        )
+
+
+def _refuse_repetition(node: PlanNode, claim: Claim | None) -> None:
+    """Stop what must not be begun again after its worker died."""
+    if claim is None or claim.attempt == 1:
+        return
+    if node.block.effects is Effects.AT_MOST_ONCE:
+        raise BlockError(
+            f"{node.key} was interrupted and must not be repeated by itself.",
+            code="INTERRUPTED",
+            hint="Look whether its effect happened, then start again or take its result by hand.",
+        )
+    if claim.attempt > MAX_ATTEMPTS:
+        raise BlockError(
+            f"{node.key} ended {MAX_ATTEMPTS} workers before it ended itself.",
+            code="POISON",
+            hint="Look at the workers' logs: it may need too much memory, or crash the interpreter.",
+        )
+
+
+def _has_price_per_second(block: type[Block]) -> bool:
+    return block.cost_config is not None and block.cost_config.cost_type == "second"
+
+
+def _storable(error: dict[str, str]) -> dict[str, str]:
+    # Postgres text holds neither NUL nor half a surrogate pair; an error must be storable whatever it quotes.
+    return {key: text.replace("\0", "\ufffd").encode("utf-8", "replace").decode() for key, text in error.items()}

@@ -1,0 +1,110 @@
+"""Look at what is resolved, compile the rest, send it: starting, retrying and recovering are this one call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from celery import chain, chord, current_app, signature
+from celery.canvas import Signature
+from django.conf import settings
+from kombu.exceptions import OperationalError as BrokerUnreachable
+
+from agentplatform.lib.clock import now
+from blocks.errors import UnknownBlock
+from executions import messages
+from executions.engine.compile import Canvas, Chain, Lane, Limits, compile
+from executions.engine.status import FINAL, Status
+from executions.messages import Work
+from executions.models import Execution
+from executions.plans import plan_of
+
+logger = logging.getLogger(__name__)
+
+#: Lanes of different executions that share a message: each still runs by itself.
+MAX_LANES_A_MESSAGE = 12
+
+
+def limits() -> Limits:
+    """Return how wide work is spread here."""
+    return Limits(lanes=settings.AGENTPLATFORM_LANES, chunk=settings.AGENTPLATFORM_CHUNK_ITEMS)
+
+
+def launch(execution_ids: Sequence[UUID]) -> None:
+    """Compile what is left of each execution and send it. Never raises for a broker that is away: reconcile sends again."""
+    rows = Execution.objects.filter(pk__in=execution_ids).exclude(status__in=FINAL)
+    lanes: list[Work] = []
+    for execution_id, version_id, done in rows.values_list("id", "version_id", "segments_done"):
+        try:
+            canvases = compile(plan_of(version_id), done, limits())
+        except UnknownBlock as error:
+            _fail(execution_id, error)
+            continue
+        lanes.extend(Work(execution_id, canvas) for canvas in canvases if isinstance(canvas, Lane))
+        send(execution_id, [canvas for canvas in canvases if not isinstance(canvas, Lane)])
+    send_lanes(lanes)
+
+
+def first_wave(version_id: UUID) -> list[Canvas]:
+    """Return what a new execution of a version begins with."""
+    return compile(plan_of(version_id), (), limits())
+
+
+def send(execution_id: UUID, canvases: Iterable[Canvas]) -> None:
+    """Send what was compiled for one execution."""
+    for canvas in canvases:
+        if isinstance(canvas, Lane):
+            send_lanes([Work(execution_id, canvas)])
+        else:
+            _publish(to_celery(execution_id, canvas).apply_async)
+
+
+def send_lanes(work: Sequence[Work]) -> None:
+    """Send lanes, those of one queue together in few messages."""
+    for queue in sorted({one.lane.queue for one in work}):
+        here = [one for one in work if one.lane.queue == queue]
+        for start in range(0, len(here), MAX_LANES_A_MESSAGE):
+            message = messages.write(here[start : start + MAX_LANES_A_MESSAGE])
+            _publish(partial(_send_task, message, queue))
+
+
+def to_celery(execution_id: UUID, canvas: Canvas) -> Signature[Any]:
+    """Return a compiled canvas as Celery's own."""
+    if isinstance(canvas, Lane):
+        return _signature(execution_id, canvas)
+    if isinstance(canvas, Chain):
+        return chain(*(_signature(execution_id, lane) for lane in canvas.lanes))
+    header = [_signature(execution_id, lane, is_header=True) for lane in canvas.header]
+    return chord(header, _signature(execution_id, canvas.body))
+
+
+def _signature(execution_id: UUID, lane: Lane, *, is_header: bool = False) -> Signature[Any]:
+    # A chord counts results, so its header must not ignore its (empty) ones.
+    return signature(
+        messages.TASK,
+        kwargs=messages.write([Work(execution_id, lane)]),
+        options={"queue": lane.queue, "ignore_result": not is_header},
+        immutable=True,
+        app=current_app,
+    )
+
+
+def _send_task(message: dict[str, Any], queue: str) -> None:
+    current_app.send_task(messages.TASK, kwargs=message, queue=queue, ignore_result=True, argsrepr="", kwargsrepr="")
+
+
+def _publish(publish: Callable[[], object]) -> None:
+    try:
+        publish()
+    except (BrokerUnreachable, OSError) as error:
+        # The rows are the outbox: reconcile sends again.
+        logger.warning("The broker can not be reached, so work waits for the next reconcile: %s", error)
+
+
+def _fail(execution_id: UUID, error: UnknownBlock) -> None:
+    Execution.objects.filter(pk=execution_id).move(
+        Status.FAILED, ended_at=now(), error_code=error.code, error_message=error.message, error_hint=error.hint
+    )

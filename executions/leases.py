@@ -1,0 +1,81 @@
+"""Leases: which worker may run and settle a firing. Claim, renew, give up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from agentplatform.lib.ids import uuid7
+from executions import statements
+from executions.engine.items import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to run one firing, until the lease runs out or a higher fence is given to somebody else."""
+
+    execution_id: UUID
+    node_key: str
+    path: Path
+    fence: int
+    attempt: int
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the claim as the statements take it."""
+        return {
+            "execution_id": str(self.execution_id),
+            "node_key": self.node_key,
+            "item_path": self.path,
+            "fence": self.fence,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A firing that is ready, to be claimed with the values that arrived."""
+
+    node_key: str
+    path: Path
+    inputs: dict[str, Any]
+
+
+def claim(execution_id: UUID, wanted: Sequence[Wanted], *, worker: str) -> list[Claim]:
+    """Take the leases of ready firings; what another worker holds, or has settled, is left out."""
+    firings = [
+        {"id": str(uuid7()), "node_key": firing.node_key, "item_path": firing.path, "inputs": firing.inputs}
+        for firing in wanted
+    ]
+    with connection.cursor() as cursor:
+        statements.run(
+            cursor,
+            "claim",
+            execution_id=execution_id,
+            lease=lease(),
+            worker=worker,
+            firings=statements.records(firings),
+        )
+        return [Claim(execution_id, key, tuple(path), fence, attempt) for key, path, fence, attempt in cursor]
+
+
+def renew(claims: Iterable[Claim]) -> set[tuple[UUID, str, Path]]:
+    """Extend these leases. Return those that are still ours."""
+    with connection.cursor() as cursor:
+        statements.run(cursor, "renew", lease=lease(), claims=statements.records([c.as_record() for c in claims]))
+        return {(execution_id, key, tuple(path)) for execution_id, key, path in cursor}
+
+
+def give_up(claims: Iterable[Claim]) -> None:
+    """Let these leases run out now, so that another worker can take over at once."""
+    with connection.cursor() as cursor:
+        statements.run(cursor, "expire", claims=statements.records([c.as_record() for c in claims]))
+
+
+def lease() -> timedelta:
+    """Return how long a claim lasts without being renewed."""
+    return timedelta(seconds=settings.AGENTPLATFORM_LEASE_S)

@@ -1,0 +1,49 @@
+"""The one message workers get: ids only, never values, and a version, so that new code can read old messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from executions.engine.compile import Items, Lane, names, numbers
+
+VERSION = 1
+TASK = "executions.run_segment"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A lane of one execution."""
+
+    execution_id: UUID
+    lane: Lane
+
+
+def write(work: Sequence[Work]) -> dict[str, Any]:
+    """Return the keyword arguments of a task that does this work, all of it on one queue."""
+    return {"version": VERSION, "queue": work[0].lane.queue, "work": [_written(one) for one in work]}
+
+
+def read(*, version: int, work: Sequence[Sequence[Any]], queue: str) -> list[Work]:
+    """Return the work that a message names.
+
+    Raises:
+        ValueError: it is not such a message, or one of a later version.
+    """
+    if version > VERSION:
+        raise ValueError(f"The message has version {version}; this worker reads up to {VERSION}.")
+    return [
+        Work(
+            UUID(execution_id),
+            Lane(queue, tuple(numbers(segments)), tuple(numbers(covered)), Items(*items) if items else None),
+        )
+        for execution_id, segments, covered, items in work
+    ]
+
+
+def _written(work: Work) -> list[Any]:
+    lane = work.lane
+    items = [lane.items.node, lane.items.start, lane.items.stop] if lane.items else None
+    return [str(work.execution_id), names(lane.segments), names(lane.covered), items]

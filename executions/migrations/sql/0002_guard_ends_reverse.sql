@@ -1,0 +1,3 @@
+DROP TRIGGER a_firing_that_has_ended_stays_so ON executions_nodeexecution;
+DROP TRIGGER an_execution_that_has_ended_stays_so ON executions_execution;
+DROP FUNCTION executions_refuse_change_after_end();

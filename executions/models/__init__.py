@@ -1,0 +1,6 @@
+"""What is stored of an execution."""
+
+from executions.models.execution import Execution, ExecutionQuerySet
+from executions.models.node_execution import NodeExecution, NodeExecutionQuerySet
+
+__all__ = ["Execution", "ExecutionQuerySet", "NodeExecution", "NodeExecutionQuerySet"]

@@ -1,0 +1,90 @@
+"""One firing of one node."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from agentplatform.lib.ids import uuid7
+from executions.engine.status import NODE_FINAL, NODE_FROM_HERE, NodeStatus, sources_of
+from executions.models.execution import Execution
+
+
+class NodeExecutionQuerySet(models.QuerySet["NodeExecution"]):
+    """Node executions, and the one way to change their status outside the hot statements."""
+
+    def move(self, to: NodeStatus, **fields: Any) -> int:
+        """Move the matching rows to `to` where the life cycle allows it; whoever comes second changes nothing."""
+        return self.filter(status__in=sources_of(to, NODE_FROM_HERE)).update(status=to, **fields)
+
+
+class NodeExecution(models.Model):
+    """How a node fared at one item path: who runs it now, what went in, what came out.
+
+    Partitioned by month on `execution_id`. In the database the key is (execution, node, item path): a firing exists once.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="node_executions", db_index=False)
+    node_key = models.CharField(max_length=64)
+    item_path = ArrayField(models.IntegerField(), default=list)
+    status = models.CharField(
+        max_length=16, choices=[(s.value, s.value) for s in NodeStatus], default=NodeStatus.PENDING.value
+    )
+    attempt = models.PositiveSmallIntegerField(default=1)
+    #: Grows each time another worker takes over; a writer with an older one writes nothing.
+    fence = models.PositiveIntegerField(default=1)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=64, blank=True, default="")
+    inputs: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    #: By pin, the values it yielded, in order.
+    outputs: models.JSONField[dict[str, list[Any]], dict[str, list[Any]]] = models.JSONField(default=dict)
+    #: Where it is INCOMPLETE: the pins on which nothing came to meet the rest.
+    missing_pins = ArrayField(models.CharField(max_length=400), default=list)
+    error_code = models.CharField(max_length=64, blank=True, default="")
+    error_message = models.TextField(blank=True, default="")
+    error_hint = models.TextField(blank=True, default="")
+    usage: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    cost_microcredits = models.BigIntegerField(default=0)
+    queued_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = NodeExecutionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "executions_nodeexecution"
+        indexes = [
+            models.Index(
+                fields=["lease_expires_at"], condition=Q(status=NodeStatus.RUNNING.value), name="node_executions_leased"
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["execution", "node_key", "item_path"], name="a_node_fires_once_at_a_path"),
+            models.CheckConstraint(
+                condition=Q(status__in=[s.value for s in NodeStatus]), name="a_firing_has_a_known_status"
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=sorted(s.value for s in NODE_FINAL)) | Q(ended_at__isnull=False),
+                name="a_final_firing_has_ended",
+            ),
+            models.CheckConstraint(condition=Q(cost_microcredits__gte=0), name="a_firing_costs_nothing_or_more"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.node_key} {self.shown_path}".rstrip()
+
+    @property
+    def shown_path(self) -> str:
+        """Return the item path as people count: `#1`, `#2.3`; nothing for the plain path, or where a stream had no item."""
+        numbers = [str(number + 1) for number in self.item_path if number >= 0]
+        return "#" + ".".join(numbers) if numbers else ""
+
+    @property
+    def duration(self) -> timedelta | None:
+        """Return how long its last attempt ran."""
+        return self.ended_at - self.started_at if self.ended_at and self.started_at else None

@@ -1,0 +1,71 @@
+"""What beat asks every few seconds: find what is stuck, launch it again."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from celery import current_app
+from django.conf import settings
+from django.db import connection
+from kombu.exceptions import OperationalError as BrokerUnreachable
+
+from agentplatform.lib.clock import now
+from agentplatform.lib.partitions import ensure_months
+from executions import launch, statements
+from executions.engine.segments import CPU_QUEUE, DEFAULT_QUEUE
+from executions.models import Execution, NodeExecution
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 200
+MONTHS_AHEAD = 3
+#: While messages wait at the broker, each further sending of the same execution waits so many times longer.
+PATIENCE_IN_LINE = 4.0
+
+
+def reconcile() -> int:
+    """Launch again what nothing will carry on by itself. Return how many executions that were."""
+    stuck = _find_stuck()
+    if stuck:
+        logger.info("Launching %d executions again", len(stuck))
+        launch.launch(stuck)
+    return len(stuck)
+
+
+def ensure_partitions() -> list[str]:
+    """Create the coming months' partitions. Return the names of the new ones."""
+    created: list[str] = []
+    with connection.cursor() as cursor:
+        for model in (Execution, NodeExecution):
+            created += ensure_months(cursor, model._meta.db_table, start=now(), count=MONTHS_AHEAD)
+    return created
+
+
+def _find_stuck() -> list[UUID]:
+    with connection.cursor() as cursor:
+        statements.run(
+            cursor,
+            "stuck",
+            grace=timedelta(seconds=settings.AGENTPLATFORM_RECONCILE_S),
+            patience=PATIENCE_IN_LINE if _messages_wait() else 1.0,
+            limit=AT_ONCE,
+        )
+        return [execution_id for (execution_id,) in cursor]
+
+
+def _messages_wait() -> bool:
+    """Say whether work still stands in line at the broker. One that can not be asked has lost nothing yet."""
+    try:
+        with current_app.connection_for_read() as broker, broker.channel() as channel:
+            return any(_length(channel, queue) for queue in (DEFAULT_QUEUE, CPU_QUEUE))
+    except (BrokerUnreachable, OSError):
+        return True
+
+
+def _length(channel: Any, queue: str) -> int:
+    # Declared as the workers do: asking passively for a queue that nobody has used yet is an error on some brokers.
+    declared: Any = current_app.amqp.queues[queue].bind(channel).queue_declare()
+    return int(declared.message_count)

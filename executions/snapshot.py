@@ -1,0 +1,56 @@
+"""What is stored of an execution, as far as it matters to one lane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from executions.engine.compile import Lane
+from executions.engine.items import Outcome, Path
+from executions.engine.plan import Plan
+from executions.engine.status import NODE_FINAL, NodeStatus, Status
+from executions.models import Execution, NodeExecution
+from executions.plans import plan_of
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state a lane starts from."""
+
+    execution_id: UUID
+    plan: Plan
+    inputs: dict[str, Any]
+    done: frozenset[int]
+    #: How the nodes of the lane, and those that feed them, have ended so far.
+    known: dict[tuple[int, Path], Outcome]
+    is_stopping: bool
+
+
+def look(execution_id: UUID, lane: Lane) -> Snapshot | None:
+    """Read what a lane needs to know, or None if there is nothing left to do for it."""
+    row = (
+        Execution.objects.filter(pk=execution_id, status__in=[Status.QUEUED, Status.RUNNING])
+        .values_list("status", "version_id", "inputs", "segments_done", "is_stopping")
+        .first()
+    )
+    if row is None:
+        return None
+    status, version_id, inputs, done, is_stopping = row
+    if done and set(lane.segments) <= set(done):
+        return None
+    plan = plan_of(version_id)
+    known = {} if status == Status.QUEUED else _known(execution_id, plan, lane)
+    return Snapshot(execution_id, plan, inputs, frozenset(done), known, is_stopping)
+
+
+def _known(execution_id: UUID, plan: Plan, lane: Lane) -> dict[tuple[int, Path], Outcome]:
+    nodes = {node for segment in lane.segments for node in plan.segments[segment].nodes}
+    nodes |= {producer for node in nodes for producer in plan.nodes[node].producers}
+    rows = NodeExecution.objects.filter(
+        execution_id=execution_id, node_key__in=[plan.nodes[node].key for node in nodes], status__in=NODE_FINAL
+    ).values_list("node_key", "item_path", "status", "outputs")
+    return {
+        (plan.index_of[key], tuple(path)): Outcome(NodeStatus(status), outputs)
+        for key, path, status, outputs in rows.iterator()
+    }

@@ -1,0 +1,11 @@
+-- Note on the execution what a settle has completed, and take its lock: of two that settle at once, the second sees what the first has done.
+-- The first error stands. Returns nothing if the execution is not running any more: then the caller rolls back.
+UPDATE executions_execution
+SET segments_done = segments_done || %(segments)s::smallint[],
+    is_stopping = is_stopping OR %(is_failing)s,
+    error_code = CASE WHEN error_code = '' THEN %(error_code)s ELSE error_code END,
+    error_message = CASE WHEN error_code = '' THEN %(error_message)s ELSE error_message END,
+    error_hint = CASE WHEN error_code = '' THEN %(error_hint)s ELSE error_hint END,
+    error_node = CASE WHEN error_code = '' THEN %(error_node)s ELSE error_node END
+WHERE id = %(execution_id)s AND status = 'RUNNING'
+RETURNING segments_done, is_stopping

@@ -1,0 +1,9 @@
+-- Write paths at which a node never fires. All are final.
+-- Safe: what is written follows from what has ended before, so whoever comes first writes the same.
+INSERT INTO executions_nodeexecution (
+    id, execution_id, node_key, item_path, status, attempt, fence, worker, inputs, outputs, missing_pins,
+    error_code, error_message, error_hint, usage, cost_microcredits, ended_at
+)
+SELECT f.id, %(execution_id)s, f.node_key, f.item_path, f.status, 1, 1, '', '{}', '{}', f.missing_pins, '', '', '', '{}', 0, now()
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS f (id uuid, node_key text, item_path int[], status text, missing_pins text[])
+ON CONFLICT (execution_id, node_key, item_path) DO NOTHING

@@ -1,0 +1,125 @@
+"""What one worker process shares: an event loop for blocks, threads for the database, and the heartbeat of its leases."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, Protocol, TypeVar
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from executions import leases
+from executions.leases import Claim
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DATABASE_THREADS = 8
+#: How long the database may be away before work on it is given up; the leases have run out by then.
+DATABASE_PATIENCE_S = 30.0
+
+
+class Holder(Protocol):
+    """Whoever holds leases, to be told when one is lost."""
+
+    def lose(self) -> None:
+        """Stop at once: another worker has taken over."""
+        ...
+
+
+class Worker:
+    """The shared parts of this process. Started by the first task, as a pool may fork before."""
+
+    def __init__(self) -> None:
+        self.name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        self.loop = asyncio.new_event_loop()
+        self._database = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="database")
+        self._held: dict[Claim, Holder] = {}
+        self._lock = threading.Lock()
+        threading.Thread(target=self.loop.run_forever, name="blocks", daemon=True).start()
+        # On a thread of its own, so that a block that keeps the loop busy can not starve the leases.
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and wait for it on this thread."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    async def in_database(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run a database call on a thread, again and again while the database is away.
+
+        Raises:
+            django.db.OperationalError: it stayed away for too long.
+        """
+        return await self.loop.run_in_executor(self._database, lambda: patiently(call, *args, **kwargs))
+
+    def hold(self, claims: Iterable[Claim], holder: Holder) -> None:
+        """Keep these leases alive until they are dropped."""
+        with self._lock:
+            self._held.update(dict.fromkeys(claims, holder))
+
+    def drop(self, claims: Iterable[Claim]) -> None:
+        """Stop renewing these leases."""
+        with self._lock:
+            for claim in claims:
+                self._held.pop(claim, None)
+
+    def _beat(self) -> None:
+        renewed_at = time.monotonic()
+        while True:
+            time.sleep(settings.AGENTPLATFORM_HEARTBEAT_S)
+            with self._lock:
+                held = dict(self._held)
+            if not held:
+                renewed_at = time.monotonic()
+                continue
+            try:
+                ours = leases.renew(held)
+                renewed_at = time.monotonic()
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("Leases could not be renewed: %s", error)
+                connection.close()
+                # What we hold may belong to somebody else by now, so no further effect may start here.
+                ours = set(map(_key, held)) if time.monotonic() - renewed_at < settings.AGENTPLATFORM_LEASE_S else set()
+            self._tell_losers(held, ours)
+
+    def _tell_losers(self, held: dict[Claim, Holder], ours: set[Any]) -> None:
+        with self._lock:
+            # Settled meanwhile: not held any more, and nothing lost.
+            lost = {holder for claim, holder in held.items() if _key(claim) not in ours and claim in self._held}
+        for holder in lost:
+            self.loop.call_soon_threadsafe(holder.lose)
+
+
+def patiently(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Call, and call again with growing pauses while the database is away or asks to retry."""
+    deadline = time.monotonic() + DATABASE_PATIENCE_S
+    pause = 0.05
+    while True:
+        try:
+            return call(*args, **kwargs)
+        except (OperationalError, InterfaceError):
+            connection.close()
+            if time.monotonic() + pause > deadline:
+                raise
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+            pause = min(pause * 2, 2.0)
+
+
+@cache
+def current() -> Worker:
+    """Return the worker of this process."""
+    return Worker()
+
+
+def _key(claim: Claim) -> tuple[Any, str, tuple[int, ...]]:
+    return claim.execution_id, claim.node_key, claim.path
