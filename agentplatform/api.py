@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
-from rest_framework.pagination import CursorPagination
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from agentplatform.lib.errors import AppError
+from agentplatform.lib.paging import PagesById
 
 PROBLEM_JSON = "application/problem+json"
 
 
-class NewestFirst(CursorPagination):
-    """Pages by id, newest first: no count, no offset, so page 1000 costs what page 1 costs."""
+class NewestFirst(PagesById):
+    """Pages by id, newest first."""
 
     ordering = "-id"
-    page_size = 50
-    max_page_size = 200
-    page_size_query_param = "page_size"
+
+
+class RequestTooLarge(exceptions.APIException):
+    """The request is larger than this installation takes."""
+
+    status_code = 413
+    default_detail = "The request is larger than this installation takes."
+    default_code = "request_too_large"
 
 
 def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -31,6 +36,8 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
     if isinstance(error, AppError):
         problem = {**error.as_dict(), **_several(error)}
         return _problem(status=error.status, body=problem)
+    if isinstance(error, RequestDataTooBig):
+        error = RequestTooLarge()
     response = exception_handler(error, context)  # also rolls back, and sets WWW-Authenticate and Retry-After
     if response is None:
         return None
@@ -62,6 +69,7 @@ HINTS = {
     403: "Ask an administrator for the permission.",
     404: "It does not exist, or it belongs to somebody else.",
     405: "The address is right, the method is not: see /api/docs/.",
+    413: "Send less at once; the operator sets the limit with AGENTPLATFORM_MAX_OUTPUT_BYTES.",
     415: "Send JSON, with the header `Content-Type: application/json`.",
     429: "Wait for as long as the header Retry-After says.",
 }

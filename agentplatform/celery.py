@@ -8,10 +8,13 @@ from typing import Any
 
 from celery import Celery, bootsteps, signals
 
+from agentplatform import transport
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentplatform.settings")
 
 ALIVE_EVERY_S = 5.0
 
+transport.install()
 app = Celery("agentplatform")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.set_default()  # the web's threads send through this app too, not through Celery's unconfigured one
@@ -43,6 +46,14 @@ class AliveFile(bootsteps.StartStopStep):
 
 
 app.steps["consumer"].add(AliveFile)
+
+
+@signals.worker_init.connect
+def keep_database_connections(**_: Any) -> None:
+    """Let each thread keep its connection, unchecked: what a worker asks is asked again if the connection turns out to be dead."""
+    from django.db import connections
+
+    connections.settings["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}
 
 
 @signals.worker_init.connect

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.http import HttpRequest, JsonResponse
+from django.urls import reverse
+from django.utils.timesince import timesince
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.money import show
@@ -17,6 +19,24 @@ from executions.presenting import elapsed, show_duration
 from executions.summary import Summary, summarize
 
 SUMMARY_SPAN = timedelta(hours=24)
+
+# Title, icon, and the model whose list it is.
+NAVIGATION = {
+    "": [
+        ("Executions", "play_circle", "executions.execution"),
+        ("Node executions", "adjust", "executions.nodeexecution"),
+    ],
+    "Graphs": [
+        ("Graphs", "account_tree", "graphs.graph"),
+        ("Versions", "history", "graphs.graphversion"),
+        ("Where blocks are used", "widgets", "graphs.node"),
+    ],
+    "Access": [
+        ("Users", "person", "auth.user"),
+        ("Groups", "group", "auth.group"),
+        ("API tokens", "key", "authtoken.tokenproxy"),
+    ],
+}
 
 
 def alive(request: HttpRequest) -> JsonResponse:
@@ -39,6 +59,30 @@ def environment(request: HttpRequest) -> list[str] | None:
     return ["Development", "info"] if settings.IS_DEVELOPMENT else None
 
 
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the sidebar: the pages that this user may see."""
+    groups: list[dict[str, Any]] = [
+        {
+            "title": title,
+            "separator": bool(title),
+            "items": [_link(*page) for page in pages if _may_see(request, page[2])],
+        }
+        for title, pages in NAVIGATION.items()
+    ]
+    groups[0]["items"].insert(0, {"title": "Overview", "icon": "space_dashboard", "link": reverse("admin:index")})
+    groups[-1]["items"].append({"title": "API documentation", "icon": "api", "link": reverse("docs")})
+    return [group for group in groups if group["items"]]
+
+
+def _link(title: str, icon: str, model: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{model.replace('.', '_')}_changelist")}
+
+
+def _may_see(request: HttpRequest, model: str) -> bool:
+    app, name = model.split(".")
+    return any(request.user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
+
+
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add the numbers of the first page, for those who may see executions at all."""
     if request.user.has_perm("executions.view_execution"):
@@ -49,7 +93,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _numbers(summary: Summary) -> dict[str, Any]:
     return {
         "total": summary.total,
-        "by_status": [(status, summary.counts[status], LABELS[status]) for status in Status if status in summary.counts],
+        "by_status": [
+            (status, summary.counts[status], LABELS[status]) for status in Status if status in summary.counts
+        ],
         "running": summary.running,
         "queued": summary.queued,
         "cost": show(summary.cost_microcredits),
@@ -58,9 +104,14 @@ def _numbers(summary: Summary) -> dict[str, Any]:
             {
                 "execution": execution,
                 "label": LABELS[execution.status],
+                "age": _age(execution.created_at),
                 "duration": show_duration(elapsed(execution.started_at, execution.ended_at, at=now())),
                 "cost": show(execution.cost_microcredits),
             }
             for execution in summary.latest
         ],
     }
+
+
+def _age(moment: datetime) -> str:
+    return "just now" if now() - moment < timedelta(minutes=1) else f"{timesince(moment)} ago"

@@ -151,6 +151,9 @@ CELERY_TASK_DEFAULT_QUEUE = "default"  # `default` waits (threads pool), `cpu` c
 CELERY_TASK_CREATE_MISSING_QUEUES = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what a worker holds but does not run, another can not take
 CELERY_WORKER_SEND_TASK_EVENTS = False  # the console reads Postgres
+CELERY_WORKER_DISABLE_RATE_LIMITS = (
+    True  # limits of providers are ours to keep; Celery would look at its own for each message
+)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env_float(
     "AGENTPLATFORM_SOFT_SHUTDOWN_S", 10.0
@@ -221,37 +224,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "ENVIRONMENT": "agentplatform.console.environment",
     "DASHBOARD_CALLBACK": "agentplatform.console.dashboard",
-    "SIDEBAR": {
-        "show_search": False,
-        "navigation": [
-            {
-                "items": [
-                    {"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")},
-                    _page("Executions", "play_circle", "executions.execution"),
-                    _page("Node executions", "adjust", "executions.nodeexecution"),
-                ],
-            },
-            {
-                "title": "Graphs",
-                "separator": True,
-                "items": [
-                    _page("Graphs", "account_tree", "graphs.graph"),
-                    _page("Versions", "history", "graphs.graphversion"),
-                    _page("Where blocks are used", "widgets", "graphs.node"),
-                ],
-            },
-            {
-                "title": "Access",
-                "separator": True,
-                "items": [
-                    _page("Users", "person", "auth.user"),
-                    _page("Groups", "group", "auth.group"),
-                    _page("API tokens", "key", "authtoken.tokenproxy"),
-                    {"title": "API documentation", "icon": "api", "link": reverse_lazy("docs")},
-                ],
-            },
-        ],
-    },
+    "SIDEBAR": {"navigation": "agentplatform.console.navigation"},
     "COLORS": {
         "primary": {
             "50": "oklch(97.1% .014 233)",

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from typing import IO, Any, cast
 from uuid import UUID
 
-from django.conf import settings
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.generics import get_object_or_404
-from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +17,7 @@ from rest_framework.reverse import reverse
 from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
 
+from agentplatform.lib.paging import PagesById
 from executions import services
 from executions.filters import ExecutionFilter, NodeExecutionFilter
 from executions.models import Execution, ExecutionQuerySet, NodeExecution, NodeExecutionQuerySet
@@ -34,44 +32,30 @@ from graphs.errors import GraphNotFound
 from graphs.models import Graph, GraphVersion
 
 
-class RequestTooLarge(APIException):
-    """The body is larger than this installation takes."""
-
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = "The request is larger than this installation takes."
-    default_code = "request_too_large"
-
-
-class LimitedJsonParser(JSONParser):
-    """Reads JSON no further than a request may be long, and no deeper than Python can."""
+class DeepJsonParser(JSONParser):
+    """Reads JSON, and refuses what is nested deeper than Python reads."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """Return the data of a body."""
-        body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
-        if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise RequestTooLarge
         try:
-            return super().parse(BytesIO(body), media_type, parser_context)
+            return super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise ParseError("The JSON is nested too deep.") from None
 
 
-class OldestFirst(CursorPagination):
-    """Pages in the order in which things began, which their ids tell: nothing moves to another page meanwhile."""
+class OldestFirst(PagesById):
+    """Pages by id, in the order in which things began."""
 
     ordering = "id"
-    page_size = 50
-    max_page_size = 200
-    page_size_query_param = "page_size"
 
 
 @extend_schema(tags=["executions"])
 class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Execution]):
     """Start your own graphs, and watch what they do."""
 
-    parser_classes = [LimitedJsonParser]
+    parser_classes = [DeepJsonParser]
     filterset_class = ExecutionFilter
     queryset = Execution.objects.none()
 

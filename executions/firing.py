@@ -99,6 +99,34 @@ async def fire(
     )
 
 
+def fire_now(
+    execution_id: UUID,
+    node: PlanNode,
+    firing: Firing,
+    values: dict[str, Any] | AppError,
+    claim: Claim | None,
+    queued_at: datetime,
+) -> Ended:
+    """Run a block that only computes on this thread, without the event loop. Never raises."""
+    coroutine = fire(execution_id, node, firing, values, claim, queued_at)
+    try:
+        awaited = coroutine.send(None)
+        while True:
+            # Nothing may be awaited here but an empty pause: there is no loop that would ever resume it.
+            awaited = coroutine.send(None) if awaited is None else coroutine.throw(_waits(node))
+    except StopIteration as stop:
+        ended: Ended = stop.value
+        return ended
+
+
+def _waits(node: PlanNode) -> BlockError:
+    return BlockError(
+        f"The block {node.block_id} waits, but says that it only computes.",
+        code="INLINE_BLOCK_WAITS",
+        hint="Declare placement = Placement.IO.",
+    )
+
+
 async def _collect(block: type[Block], instance: Block, values: dict[str, Any], outputs: dict[str, list[Any]]) -> None:
     """Run the block to its end and keep what it yields, each value checked."""
     given = registry.validate_input(block, values)

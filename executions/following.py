@@ -90,7 +90,7 @@ def look(execution_id: UUID) -> Snapshot:
 
 def _look(execution_id: UUID, titles: Mapping[str, str]) -> Snapshot:
     # The execution first: where it has ended, its nodes are complete too.
-    execution = Execution.objects.select_related("graph", "version").get(pk=execution_id)
+    execution = Execution.objects.select_related("version__graph").get(pk=execution_id)
     at = now()
     by_node: dict[str, list[dict[str, Any]]] = {}
     for row in _counts(execution_id):

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 
 from agentplatform.lib.ids import uuid7
 from executions import statements
@@ -51,7 +50,7 @@ def claim(execution_id: UUID, wanted: Sequence[Wanted], *, worker: str) -> list[
         {"id": str(uuid7()), "node_key": firing.node_key, "item_path": firing.path, "inputs": firing.inputs}
         for firing in wanted
     ]
-    with connection.cursor() as cursor:
+    with statements.cursor() as cursor:
         statements.run(
             cursor,
             "claim",
@@ -65,14 +64,14 @@ def claim(execution_id: UUID, wanted: Sequence[Wanted], *, worker: str) -> list[
 
 def renew(claims: Iterable[Claim]) -> set[tuple[UUID, str, Path]]:
     """Extend these leases. Return those that are still ours."""
-    with connection.cursor() as cursor:
+    with statements.cursor() as cursor:
         statements.run(cursor, "renew", lease=lease(), claims=statements.records([c.as_record() for c in claims]))
         return {(execution_id, key, tuple(path)) for execution_id, key, path in cursor}
 
 
 def give_up(claims: Iterable[Claim]) -> None:
     """Let these leases run out now, so that another worker can take over at once."""
-    with connection.cursor() as cursor:
+    with statements.cursor() as cursor:
         statements.run(cursor, "expire", claims=statements.records([c.as_record() for c in claims]))
 
 

@@ -27,6 +27,8 @@ def show_duration(duration: timedelta | float | None) -> str:
     if duration is None:
         return ""
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+    if seconds < 0.0005:
+        return "<1 ms"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:

@@ -45,7 +45,7 @@ def ensure_partitions() -> list[str]:
 
 
 def _find_stuck() -> list[UUID]:
-    with connection.cursor() as cursor:
+    with statements.cursor() as cursor:
         statements.run(
             cursor,
             "stuck",

@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
-from django.db.backends.utils import CursorWrapper
+from django.db import IntegrityError, transaction
 from pydantic_core import to_json
 
 from agentplatform.lib.ids import uuid7
@@ -77,7 +76,7 @@ def settle(batch: Batch) -> Settled:
         NotRunning: the execution has been stopped or has ended; nothing was written.
     """
     try:
-        with transaction.atomic(durable=True), connection.cursor() as cursor:
+        with transaction.atomic(durable=True), statements.cursor() as cursor:
             _write_claimed(cursor, batch)
             _write_unclaimed(cursor, batch)
             return _advance(cursor, batch)
@@ -104,7 +103,7 @@ def outputs_of(plan: Plan, ended: dict[int, dict[Path, Outcome]]) -> dict[str, A
     return outputs
 
 
-def _write_claimed(cursor: CursorWrapper, batch: Batch) -> None:
+def _write_claimed(cursor: statements.Cursor, batch: Batch) -> None:
     claimed = [ended for ended in batch.ended if ended.claim]
     if claimed:
         rows = statements.records([_record(ended) for ended in claimed])
@@ -113,7 +112,7 @@ def _write_claimed(cursor: CursorWrapper, batch: Batch) -> None:
             raise LeaseLost
 
 
-def _write_unclaimed(cursor: CursorWrapper, batch: Batch) -> None:
+def _write_unclaimed(cursor: statements.Cursor, batch: Batch) -> None:
     ran = [_record(ended) for ended in batch.ended if not ended.claim]
     if ran:
         rows = statements.records(ran)
@@ -123,7 +122,7 @@ def _write_unclaimed(cursor: CursorWrapper, batch: Batch) -> None:
         statements.run(cursor, "close", execution_id=batch.execution_id, rows=rows)
 
 
-def _advance(cursor: CursorWrapper, batch: Batch) -> Settled:
+def _advance(cursor: statements.Cursor, batch: Batch) -> Settled:
     """Note what is complete, and end the execution if that was the last."""
     done = batch.done_before.union(batch.segments)
     failed = next((ended for ended in batch.ended if ended.is_fatal), None)
@@ -141,7 +140,7 @@ def _advance(cursor: CursorWrapper, batch: Batch) -> Settled:
 
 def stop_if_idle(batch: Batch) -> Settled:
     """End a stopping execution once nothing of it runs any more."""
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
+    with transaction.atomic(durable=True), statements.cursor() as cursor:
         running = Execution.objects.select_for_update(no_key=True).filter(pk=batch.execution_id, status=Status.RUNNING)
         row = running.values_list("segments_done", "is_stopping").first()
         if row is None:
@@ -150,7 +149,7 @@ def stop_if_idle(batch: Batch) -> Settled:
         return _stop_if_idle(cursor, batch, done) if is_stopping else Settled(done=done)
 
 
-def _note(cursor: CursorWrapper, batch: Batch, failed: Ended | None) -> tuple[frozenset[int], bool]:
+def _note(cursor: statements.Cursor, batch: Batch, failed: Ended | None) -> tuple[frozenset[int], bool]:
     error = failed.error if failed else {}
     statements.run(
         cursor,
@@ -169,7 +168,7 @@ def _note(cursor: CursorWrapper, batch: Batch, failed: Ended | None) -> tuple[fr
     return frozenset(row[0]), row[1]
 
 
-def _stop_if_idle(cursor: CursorWrapper, batch: Batch, done: frozenset[int]) -> Settled:
+def _stop_if_idle(cursor: statements.Cursor, batch: Batch, done: frozenset[int]) -> Settled:
     # Asked after the execution's lock is ours, in a statement of its own: so it sees what others settled meanwhile.
     runs = NodeExecution.objects.filter(execution_id=batch.execution_id, status=NodeStatus.RUNNING)
     if runs.exists():
@@ -177,7 +176,7 @@ def _stop_if_idle(cursor: CursorWrapper, batch: Batch, done: frozenset[int]) -> 
     return _finish(cursor, batch, Status.FAILED)
 
 
-def _finish(cursor: CursorWrapper, batch: Batch, status: Status, *, segments: Sequence[int] = ()) -> Settled:
+def _finish(cursor: statements.Cursor, batch: Batch, status: Status, *, segments: Sequence[int] = ()) -> Settled:
     outputs = outputs_of(batch.plan, _all_outputs(batch))
     statements.run(
         cursor,

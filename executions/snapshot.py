@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import from_json
+
+from executions import statements
 from executions.engine.compile import Lane
 from executions.engine.items import Outcome, Path
 from executions.engine.plan import Plan
 from executions.engine.status import NODE_FINAL, NodeStatus, Status
-from executions.models import Execution, NodeExecution
+from executions.models import NodeExecution
 from executions.plans import plan_of
 
 
@@ -29,11 +32,9 @@ class Snapshot:
 
 def look(execution_id: UUID, lane: Lane) -> Snapshot | None:
     """Read what a lane needs to know, or None if there is nothing left to do for it."""
-    row = (
-        Execution.objects.filter(pk=execution_id, status__in=[Status.QUEUED, Status.RUNNING])
-        .values_list("status", "version_id", "inputs", "segments_done", "is_stopping")
-        .first()
-    )
+    with statements.cursor() as cursor:
+        statements.run(cursor, "look", execution_id=execution_id)
+        row = cursor.fetchone()
     if row is None:
         return None
     status, version_id, inputs, done, is_stopping = row
@@ -41,7 +42,7 @@ def look(execution_id: UUID, lane: Lane) -> Snapshot | None:
         return None
     plan = plan_of(version_id)
     known = {} if status == Status.QUEUED else _known(execution_id, plan, lane)
-    return Snapshot(execution_id, plan, inputs, frozenset(done), known, is_stopping)
+    return Snapshot(execution_id, plan, from_json(inputs), frozenset(done), known, is_stopping)
 
 
 def _known(execution_id: UUID, plan: Plan, lane: Lane) -> dict[tuple[int, Path], Outcome]:

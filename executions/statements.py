@@ -1,21 +1,36 @@
-"""Run the hot statements: one file each in sql/, with a comment on what makes it safe."""
+"""Run the hot statements: one file each in sql/, with a comment on what makes it safe.
+
+They are prepared on each connection: planning them anew, over all partitions, would cost more than running them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from django.db.backends.utils import CursorWrapper
+import psycopg
+from django.db import connection
 from pydantic_core import to_json
 
 SQL = Path(__file__).parent / "sql"
 
+Cursor = psycopg.Cursor[tuple[Any, ...]]
 
-def run(cursor: CursorWrapper, name: str, **values: Any) -> None:
+
+@contextmanager
+def cursor() -> Iterator[Cursor]:
+    """Open a cursor on Django's connection, in its transaction if there is one, that binds values on the server."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as opened:
+        yield opened
+
+
+def run(cursor: Cursor, name: str, **values: Any) -> None:
     """Execute the statement in `sql/<name>.sql` with these values."""
-    cursor.execute(_statement(name), values)
+    cursor.execute(_statement(name), values, prepare=True)
 
 
 def records(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -24,6 +39,6 @@ def records(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 @cache
-def _statement(name: str) -> str:
+def _statement(name: str) -> bytes:
     lines = (SQL / f"{name}.sql").read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if not line.lstrip().startswith("--"))
+    return "\n".join(line for line in lines if not line.lstrip().startswith("--")).encode()

@@ -1,4 +1,4 @@
-"""What one worker process shares: an event loop for blocks, threads for the database, and the heartbeat of its leases."""
+"""What one worker process shares: an event loop for blocks that wait, and the heartbeat of its leases."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -22,9 +21,9 @@ from executions.leases import Claim
 
 logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
-DATABASE_THREADS = 8
 #: How long the database may be away before work on it is given up; the leases have run out by then.
 DATABASE_PATIENCE_S = 30.0
 
@@ -43,24 +42,11 @@ class Worker:
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self.loop = asyncio.new_event_loop()
-        self._database = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="database")
         self._held: dict[Claim, Holder] = {}
         self._lock = threading.Lock()
         threading.Thread(target=self.loop.run_forever, name="blocks", daemon=True).start()
         # On a thread of its own, so that a block that keeps the loop busy can not starve the leases.
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for it on this thread."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
-
-    async def in_database(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Run a database call on a thread, again and again while the database is away.
-
-        Raises:
-            django.db.OperationalError: it stayed away for too long.
-        """
-        return await self.loop.run_in_executor(self._database, lambda: patiently(call, *args, **kwargs))
 
     def hold(self, claims: Iterable[Claim], holder: Holder) -> None:
         """Keep these leases alive until they are dropped."""
@@ -97,11 +83,15 @@ class Worker:
             # Settled meanwhile: not held any more, and nothing lost.
             lost = {holder for claim, holder in held.items() if _key(claim) not in ours and claim in self._held}
         for holder in lost:
-            self.loop.call_soon_threadsafe(holder.lose)
+            holder.lose()
 
 
-def patiently(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Call, and call again with growing pauses while the database is away or asks to retry."""
+def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call, and call again with growing pauses while the database is away or asks to retry.
+
+    Raises:
+        django.db.OperationalError: it stayed away for too long.
+    """
     deadline = time.monotonic() + DATABASE_PATIENCE_S
     pause = 0.05
     while True:

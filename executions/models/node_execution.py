@@ -29,7 +29,10 @@ class NodeExecution(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="node_executions", db_index=False)
+    #: No constraint: claims and settles lock the execution anyway, and a month of executions can be dropped in one statement.
+    execution = models.ForeignKey(
+        Execution, on_delete=models.CASCADE, related_name="node_executions", db_index=False, db_constraint=False
+    )
     node_key = models.CharField(max_length=64)
     item_path = ArrayField(models.IntegerField(), default=list)
     status = models.CharField(

@@ -1,0 +1,136 @@
+"""The console's window onto executions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import display
+
+from agentplatform.lib.clock import now
+from agentplatform.lib.ids import first_id_at
+from agentplatform.lib.money import show
+from executions.admin.shown import LABELS, FirstOutput, WindowAdmin, as_id, shown_moment, shown_values
+from executions.models import Execution, NodeExecution
+from executions.presenting import elapsed, first_line, show_duration, show_tokens
+from graphs.models import Node
+
+NODES_SHOWN = 200
+
+
+class CreatedFilter(admin.SimpleListFilter):
+    """By age, which the id tells: only the partitions of these months are read."""
+
+    title = "created"
+    parameter_name = "created"
+    spans = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1h", "In the last hour"), ("24h", "In 24 hours"), ("7d", "In 7 days"), ("30d", "In 30 days")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
+        span = self.spans.get(self.value() or "")
+        return queryset.filter(id__gte=first_id_at(now() - span)) if span else queryset
+
+
+@admin.register(Execution)
+class ExecutionAdmin(WindowAdmin):
+    """Executions of everybody, newest first."""
+
+    list_display = ["what", "shown_status", "owner", "shown_created", "shown_duration", "tokens", "cost"]
+    list_display_links = ["what"]
+    list_filter = ["status", CreatedFilter]
+    list_select_related = ["version__graph", "owner"]
+    search_fields = ["graph__name"]
+    search_help_text = "Id, graph or owner"
+    sortable_by = ["shown_created"]
+    fields = ["id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
+        executions = super().get_queryset(request).select_related("version__graph", "owner")
+        # A value may have megabytes: only the page that shows it reads it.
+        return executions.defer("inputs", "outputs")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Execution], search_term: str
+    ) -> tuple[QuerySet[Execution], bool]:
+        if id_ := as_id(search_term):
+            return queryset.filter(Q(pk=id_) | Q(graph_id=id_)), False
+        if term := search_term.strip():
+            return queryset.filter(Q(graph__name__icontains=term) | Q(owner__username__icontains=term)), False
+        return queryset, False
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        execution: Execution = context["original"]
+        context |= {
+            "title": str(execution.version),
+            "subtitle": None,
+            "execution": execution,
+            "label": LABELS[execution.status],
+            "duration": self.shown_duration(execution) or "not started",
+            "tokens": self.tokens(execution) or "none",
+            "cost": show(execution.cost_microcredits),
+            "inputs": shown_values(execution.inputs),
+            "outputs": shown_values(execution.outputs),
+            **_nodes(execution),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @display(description="Execution")
+    def what(self, execution: Execution) -> str:
+        return str(execution.version)
+
+    @display(description="Status", label=LABELS)
+    def shown_status(self, execution: Execution) -> str:
+        return execution.status
+
+    @display(description="Created", ordering="id")
+    def shown_created(self, execution: Execution) -> str:
+        return shown_moment(execution.created_at)
+
+    @display(description="Duration", empty_value="")
+    def shown_duration(self, execution: Execution) -> str:
+        return show_duration(elapsed(execution.started_at, execution.ended_at, at=now()))
+
+    @display(description="Tokens", empty_value="")
+    def tokens(self, execution: Execution) -> str:
+        return show_tokens({"input_tokens": execution.input_tokens, "output_tokens": execution.output_tokens})
+
+    @display(description="Cost")
+    def cost(self, execution: Execution) -> str:
+        return show(execution.cost_microcredits)
+
+
+def _nodes(execution: Execution) -> dict[str, Any]:
+    """Return the rows of the table of node executions, in the order in which they began."""
+    titles = dict(Node.objects.filter(version_id=execution.version_id).values_list("key", "title"))
+    firings = NodeExecution.objects.filter(execution_id=execution.pk).annotate(preview=FirstOutput("outputs"))
+    found = list(firings.defer("inputs", "outputs").order_by("id")[: NODES_SHOWN + 1])
+    return {
+        "node_count": f"{NODES_SHOWN:,} and more" if len(found) > NODES_SHOWN else len(found),
+        "nodes": [_row(execution, firing, titles) for firing in found[:NODES_SHOWN]],
+        "has_more_nodes": len(found) > NODES_SHOWN,
+    }
+
+
+def _row(execution: Execution, firing: Any, titles: dict[str, str]) -> dict[str, Any]:
+    began = elapsed(execution.created_at, firing.started_at, at=now()) if firing.started_at else None
+    return {
+        "firing": firing,
+        "title": titles.get(firing.node_key) or firing.node_key,
+        "label": LABELS[firing.status],
+        "began": show_duration(began),
+        "duration": show_duration(elapsed(firing.started_at, firing.ended_at, at=now())),
+        "tokens": show_tokens(firing.usage),
+        "cost": show(firing.cost_microcredits) if firing.cost_microcredits else "",
+        "told": first_line([firing.error_message or firing.preview or _missing(firing)]),
+    }
+
+
+def _missing(firing: NodeExecution) -> str:
+    return f"Nothing came to meet it on: {', '.join(firing.missing_pins)}" if firing.missing_pins else ""

@@ -1,0 +1,98 @@
+"""The console's window onto node executions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import display
+
+from agentplatform.lib.clock import now
+from agentplatform.lib.money import show
+from executions.admin.shown import LABELS, WindowAdmin, as_id, shown_moment, shown_values
+from executions.models import NodeExecution
+from executions.presenting import elapsed, show_duration, show_tokens
+from graphs.models import Node
+
+
+@admin.register(NodeExecution)
+class NodeExecutionAdmin(WindowAdmin):
+    """Every firing of every node, newest first."""
+
+    list_display = ["what", "shown_status", "graph", "attempt", "shown_start", "shown_duration", "tokens", "cost"]
+    list_display_links = ["what"]
+    list_filter = ["status"]
+    list_select_related = ["execution__version__graph"]
+    search_fields = ["node_key"]
+    search_help_text = "Id, or key of a node"
+    sortable_by: list[str] = []
+    fields = ["id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[NodeExecution]:
+        firings = super().get_queryset(request).select_related("execution__version__graph")
+        firings = firings.defer("execution__inputs", "execution__outputs")
+        # A value may have megabytes: only the page that shows it reads it.
+        return firings.defer("inputs", "outputs")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[NodeExecution], search_term: str
+    ) -> tuple[QuerySet[NodeExecution], bool]:
+        if id_ := as_id(search_term):
+            return queryset.filter(Q(pk=id_) | Q(execution_id=id_)), False
+        term = search_term.strip()
+        return (queryset.filter(node_key=term) if term else queryset), False
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        firing: NodeExecution = context["original"]
+        node = Node.objects.filter(version_id=firing.execution.version_id, key=firing.node_key).first()
+        context |= {
+            "title": f"{node or firing.node_key} {firing.shown_path}".strip(),
+            "subtitle": None,
+            "firing": firing,
+            "node": node,
+            "label": LABELS[firing.status],
+            "duration": self.shown_duration(firing) or "not started",
+            "tokens": self.tokens(firing) or "none",
+            "cost": show(firing.cost_microcredits),
+            "inputs": shown_values(firing.inputs),
+            "outputs": shown_values({name: _lone(values) for name, values in firing.outputs.items()}),
+            "usage": firing.usage.items(),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @display(description="Node")
+    def what(self, firing: NodeExecution) -> str:
+        return str(firing)
+
+    @display(description="Status", label=LABELS)
+    def shown_status(self, firing: NodeExecution) -> str:
+        return firing.status
+
+    @display(description="Execution of")
+    def graph(self, firing: NodeExecution) -> str:
+        return str(firing.execution.version)
+
+    @display(description="Started", empty_value="")
+    def shown_start(self, firing: NodeExecution) -> str:
+        return shown_moment(firing.started_at)
+
+    @display(description="Duration", empty_value="")
+    def shown_duration(self, firing: NodeExecution) -> str:
+        return show_duration(elapsed(firing.started_at, firing.ended_at, at=now()))
+
+    @display(description="Tokens", empty_value="")
+    def tokens(self, firing: NodeExecution) -> str:
+        return show_tokens(firing.usage)
+
+    @display(description="Cost", empty_value="")
+    def cost(self, firing: NodeExecution) -> str:
+        return show(firing.cost_microcredits) if firing.cost_microcredits else ""
+
+
+def _lone(values: list[Any]) -> Any:
+    """Return what a pin yielded: the value itself where it was one."""
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,103 @@
+"""What both windows share: nothing can be changed, statuses have colours, long values are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Func, TextField
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
+from django.utils.timezone import localtime
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+from executions.engine.status import NodeStatus, Status
+from executions.presenting import pretty
+
+#: The colour of a badge, by what it means to somebody who skims the list.
+LABELS: dict[str, str] = {
+    Status.QUEUED: "default",
+    Status.RUNNING: "info",
+    Status.WAITING: "warning",
+    Status.CANCELLING: "warning",
+    Status.SUCCEEDED: "success",
+    Status.FAILED: "danger",
+    Status.CANCELLED: "warning",
+    Status.BUDGET_EXCEEDED: "danger",
+    NodeStatus.PENDING: "default",
+    NodeStatus.SKIPPED: "default",
+    NodeStatus.INCOMPLETE: "warning",
+}
+
+LONGEST_SHOWN = 20_000
+
+
+class WindowAdmin(ModelAdmin):
+    """A list and a page to look at, over tables too large to be counted."""
+
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    list_per_page = 50
+    ordering = ["-id"]
+    list_fullwidth = True
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(
+            request, {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
+        )
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class ShownValue:
+    """A named value as text, cut where it is too long for a page."""
+
+    name: str
+    text: str
+    left_out: int = 0
+
+
+def shown_values(values: Mapping[str, Any]) -> list[ShownValue]:
+    """Return the values as they are shown on a page."""
+    return [_shown(name, pretty(value)) for name, value in values.items()]
+
+
+def _shown(name: str, text: str) -> ShownValue:
+    return ShownValue(name, text[:LONGEST_SHOWN], max(0, len(text) - LONGEST_SHOWN))
+
+
+class FirstOutput(Func):
+    """The beginning of one value in a column of outputs, a text if there is one; cut in the database: it may have megabytes."""
+
+    template = (
+        "CASE WHEN pg_column_size(%(expressions)s) < 100000 THEN left(("
+        "SELECT value #>> '{0}' FROM jsonb_each(%(expressions)s) "
+        "ORDER BY jsonb_typeof(value #> '{0}') IS DISTINCT FROM 'string', key LIMIT 1"
+        "), 300) ELSE '(a large value)' END"
+    )
+    output_field = TextField()
+
+
+def as_id(text: str) -> UUID | None:
+    """Return the id that a search is for, if it is one."""
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return None
+
+
+def shown_moment(moment: datetime | None) -> str:
+    """Return a moment as the lists show it, to the second; nothing for None."""
+    return f"{localtime(moment):%-d %b %Y, %H:%M:%S}" if moment else ""

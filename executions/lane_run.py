@@ -1,0 +1,295 @@
+"""One lane of one execution on this worker: look, claim, run, settle, again until nothing is left for it.
+
+The thread that got the message drives it: it talks to the database and runs what only computes, so that cheap work pays for no hop
+between threads. What waits is handed to the event loop of the process; so one thread carries as many waits as its lanes have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from queue import SimpleQueue
+from typing import Any
+from uuid import UUID
+
+from agentplatform.lib.clock import now
+from agentplatform.lib.errors import AppError
+from blocks.sdk import Placement
+from executions import launch, leases
+from executions.engine.compile import Canvas, Chain, Lane, compile, spread
+from executions.engine.progress import Firing, Progress
+from executions.engine.segments import CPU_QUEUE
+from executions.errors import LeaseLost
+from executions.firing import fire, fire_now, values_of
+from executions.leases import Claim, Wanted
+from executions.settle import Batch, Ended, Settled, settle, stop_if_idle
+from executions.snapshot import Snapshot, look
+from executions.worker import Worker, patiently
+
+#: What the event loop tells the thread that drives a lane: how a firing ended, or only that it should look up.
+Inbox = SimpleQueue[tuple["LaneRun", Ended | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A firing that may run: with the values it is given, or the error that these could not be put together."""
+
+    firing: Firing
+    values: dict[str, Any] | AppError
+    claim: Claim | None
+    queued_at: datetime
+
+
+class LaneRun:
+    """The work of one lane, from what is stored to what is settled."""
+
+    def __init__(self, here: Worker, snapshot: Snapshot, lane: Lane, inbox: Inbox) -> None:
+        self.here = here
+        self.snapshot = snapshot
+        self.plan = snapshot.plan
+        self.lane = lane
+        self.inbox = inbox
+        only = self.plan.downstream(lane.items.node) if lane.items else None
+        self.progress = Progress(self.plan, lane.segments, done=snapshot.done, known=snapshot.known, only=only)
+        self.done = snapshot.done
+        self.is_stopping = snapshot.is_stopping
+        #: The execution has ended.
+        self.is_over = False
+        self.was_refused = False
+        self.is_lost = False
+        #: Only computes, and can run at once.
+        self.cheap: list[_Begun] = []
+        #: So many firings are on the event loop.
+        self.waits = 0
+        self.ended: list[Ended] = []
+        self.reported: set[int] = set()
+        self.spreads: list[tuple[int, list[int]]] = []
+        #: Leases held; those of firings on the loop are let run out if this breaks off.
+        self.claims: set[Claim] = set()
+        self.following: Lane | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    def begin(cls, here: Worker, execution_id: UUID, lane: Lane, inbox: Inbox) -> LaneRun | None:
+        """Look at an execution. Return the run of this lane, or None if there is nothing left to do for it."""
+        snapshot = look(execution_id, lane)
+        return cls(here, snapshot, lane, inbox) if snapshot else None
+
+    def carry_out(self) -> Generator[LaneRun, None, Lane | None]:
+        """Run until nothing of the lane is left for this worker, yielding where it has to wait.
+
+        Return a lane to go on with here, if there is one.
+
+        Raises:
+            LeaseLost: another worker has taken over.
+            NotRunning: the execution has ended meanwhile.
+        """
+        try:
+            self._claim(self._take_ready())
+            while True:
+                to_claim = self._run_cheap()
+                self._settle()
+                self._spread()
+                if self._claim(to_claim):
+                    continue
+                if not self.waits:
+                    break
+                yield self
+                if self.is_lost:
+                    raise LeaseLost
+            if (self.is_stopping or self.was_refused) and not self.is_over:
+                patiently(stop_if_idle, self._batch())
+            return self.following
+        finally:
+            self._let_go()
+
+    def hear(self, ended: Ended | None) -> None:
+        """Take in how a firing on the loop ended."""
+        if ended is not None:
+            self.waits -= 1
+            self._resolve(ended)
+
+    def lose(self) -> None:
+        """Stop: a lease was taken over. Called on the heartbeat's thread."""
+        self.is_lost = True
+        self.here.loop.call_soon_threadsafe(self._cancel)
+        self.inbox.put((self, None))
+
+    def _take_ready(self) -> list[Firing]:
+        """Take what has become ready here: all, or the range of a chunk; what is too much for one task is put aside."""
+        ready = self.progress.take_ready()
+        if self.is_stopping or self.is_over:
+            return []
+        if items := self.lane.items:
+            wanted = set(self.progress.paths_of(items.node)[items.start : items.stop])
+            return [firing for firing in ready if firing.node != items.node or firing.path in wanted]
+        by_node: dict[int, list[Firing]] = {}
+        for firing in ready:
+            by_node.setdefault(firing.node, []).append(firing)
+        for node, firings in by_node.items():
+            if self._is_too_much(node, len(firings)):
+                positions = {path: position for position, path in enumerate(self.progress.paths_of(node))}
+                self.spreads.append((node, [positions[firing.path] for firing in firings]))
+                ready = [firing for firing in ready if firing.node != node]
+        return ready
+
+    def _is_too_much(self, node: int, count: int) -> bool:
+        if self.plan.nodes[node].block.placement is Placement.INLINE or not self.progress.is_settled(node):
+            return False
+        limits = launch.limits()
+        return count > (limits.lanes if self.lane.queue == CPU_QUEUE else limits.chunk)
+
+    def _claim(self, ready: list[Firing]) -> bool:
+        """Claim firings and begin those that are ours. Return whether there are any: what they build on is kept by now."""
+        if not ready or self.is_stopping or self.is_over:
+            return False
+        queued_at = now()
+        values = {(firing.node, firing.path): self._values(firing) for firing in ready}
+        wanted = [
+            Wanted(self.plan.nodes[node].key, path, given if isinstance(given, dict) else {})
+            for (node, path), given in values.items()
+        ]
+        claims = patiently(leases.claim, self.snapshot.execution_id, wanted, worker=self.here.name)
+        self.was_refused = self.was_refused or len(claims) < len(wanted)
+        self.claims.update(claims)
+        self.here.hold(claims, self)
+        ours = {(self.plan.index_of[claim.node_key], claim.path): claim for claim in claims}
+        begun = [
+            _Begun(firing, values[firing.node, firing.path], claim, queued_at)
+            for firing in ready
+            if (claim := ours.get((firing.node, firing.path)))
+        ]
+        self.cheap.extend(one for one in begun if self._is_cheap(one.firing))
+        self._hand_over([one for one in begun if not self._is_cheap(one.firing)])
+        return bool(begun)
+
+    def _hand_over(self, begun: Sequence[_Begun]) -> None:
+        """Let the event loop run what waits."""
+        if begun:
+            self.waits += len(begun)
+            self.here.loop.call_soon_threadsafe(self._start, begun)
+
+    def _start(self, begun: Sequence[_Begun]) -> None:
+        for one in begun:
+            task = self.here.loop.create_task(self._run_on_loop(one))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run_on_loop(self, begun: _Begun) -> None:
+        self.inbox.put((self, await fire(*self._firing(begun))))
+
+    def _run_cheap(self) -> list[Firing]:
+        """Run everything that only computes, and what that makes ready in turn. Return what must be claimed first."""
+        to_claim = self._sort_ready()
+        while self.cheap:
+            batch, self.cheap = self.cheap, []
+            for begun in batch:
+                self._resolve(fire_now(*self._firing(begun)))
+            to_claim += self._sort_ready()
+        return to_claim
+
+    def _sort_ready(self) -> list[Firing]:
+        """Put aside what has become ready and only computes: it needs no claim of its own. Return the rest."""
+        queued_at = now()
+        ready = self._take_ready()
+        self.cheap.extend(_Begun(one, self._values(one), None, queued_at) for one in ready if self._is_cheap(one))
+        return [firing for firing in ready if not self._is_cheap(firing)]
+
+    def _settle(self) -> None:
+        """Write what has ended, and find out what may begin elsewhere."""
+        batch = self._batch()
+        if not (batch.ended or batch.closed or batch.segments):
+            return
+        settled = patiently(settle, batch)
+        settled_claims = [ended.claim for ended in batch.ended if ended.claim]
+        self.here.drop(settled_claims)
+        self.claims.difference_update(settled_claims)
+        self.reported.update(batch.segments)
+        self.is_over = settled.is_final
+        self.is_stopping = self.is_stopping or settled.is_stopping
+        if not (self.is_over or self.is_stopping):
+            self._go_on(batch, settled)
+
+    def _go_on(self, batch: Batch, settled: Settled) -> None:
+        """Send on, or keep, the segments for which this batch was the last they waited for."""
+        self.done = self.done | settled.done
+        after = {consumer for segment in batch.segments for consumer in self.plan.segments[segment].consumers}
+        wave = sorted(
+            segment
+            for segment in after - set(self.lane.covered) - settled.done
+            if self.plan.segments[segment].producers <= settled.done
+        )
+        if not wave:
+            return
+        canvases = compile(self.plan, settled.done, launch.limits(), wave=wave)
+        if self.following is None and not self.waits:
+            canvases = self._keep_one(canvases)
+        launch.send(self.snapshot.execution_id, canvases)
+
+    def _keep_one(self, canvases: list[Canvas]) -> list[Canvas]:
+        """Keep a lane of this queue to go on with in place: a message saved. A chain's first lane will do, without its cover."""
+        for canvas in canvases:
+            lane = canvas.lanes[0] if isinstance(canvas, Chain) else canvas
+            if isinstance(lane, Lane) and lane.queue == self.lane.queue:
+                self.following = replace(lane, covered=())
+                return [other for other in canvases if other is not canvas]
+        return canvases
+
+    def _spread(self) -> None:
+        """Send what was too much for one task as a chord of chunks that meets in this lane again."""
+        spreads, self.spreads = self.spreads, []
+        for node, positions in spreads:
+            # This task returns before its chunks end, so what its canvas sends on comes too early: nothing is covered any more.
+            lane = replace(self.lane, segments=(self.plan.nodes[node].segment,), covered=())
+            launch.send(self.snapshot.execution_id, [spread(lane, node, positions, launch.limits())])
+
+    def _let_go(self) -> None:
+        """Leave nothing running behind; what is on the loop keeps its lease until that runs out, as it may not stop at once."""
+        if self.waits:
+            self.here.loop.call_soon_threadsafe(self._cancel)
+        self.here.drop(self.claims)
+        if self.claims and not self.waits and not self.is_lost:
+            patiently(leases.give_up, list(self.claims))
+
+    def _cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    def _firing(self, begun: _Begun) -> tuple[Any, ...]:
+        node = self.plan.nodes[begun.firing.node]
+        return self.snapshot.execution_id, node, begun.firing, begun.values, begun.claim, begun.queued_at
+
+    def _resolve(self, ended: Ended) -> None:
+        self.ended.append(ended)
+        if ended.is_fatal:
+            self.is_stopping = True
+        self.progress.resolve(ended.node, ended.path, ended.outcome)
+
+    def _values(self, firing: Firing) -> dict[str, Any] | AppError:
+        try:
+            return values_of(self.plan.nodes[firing.node], firing, self.snapshot.inputs)
+        except AppError as error:
+            return error
+
+    def _is_cheap(self, firing: Firing) -> bool:
+        return self.plan.nodes[firing.node].block.placement is Placement.INLINE
+
+    def _batch(self) -> Batch:
+        ended, self.ended = self.ended, []
+        complete = [segment for segment in self.progress.complete_segments() if segment not in self.reported]
+        return Batch(
+            execution_id=self.snapshot.execution_id,
+            plan=self.plan,
+            worker=self.here.name,
+            ended=ended,
+            closed=self.progress.take_closed(),
+            segments=[] if self.is_stopping else complete,
+            done_before=self.done,
+            known_outputs={
+                node.index: dict(self.progress.outcomes_of(node.index))
+                for node in self.plan.outputs
+                if node.segment in self.lane.segments
+            },
+        )

@@ -1,0 +1,59 @@
+"""The manifests in deploy/ and compose.yaml are valid, and as safe as they say."""
+
+from __future__ import annotations
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from agentplatform.local.paths import ROOT
+
+KUBERNETES = "1.34"
+MANIFESTS = [
+    pytest.param(document, id=f"{path.name}-{document['kind']}")
+    for path in sorted((ROOT / "deploy").glob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
+]
+DEPLOYMENTS = [param for param in MANIFESTS if param.values[0]["kind"] == "Deployment"]
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS)
+def test_is_what_kubernetes_expects(manifest):
+    kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+def test_runs_without_privileges(deployment):
+    pod = deployment["spec"]["template"]["spec"]
+
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    for container in [*pod["containers"], *pod.get("initContainers", [])]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"]["memory"]
+
+
+@pytest.mark.parametrize("deployment", [param for param in DEPLOYMENTS if "beat" not in param.id])
+def test_is_probed(deployment):
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+
+    assert {"startupProbe", "livenessProbe"} <= set(container)
+
+
+def test_compose_runs_the_same_processes_as_kubernetes():
+    of_kubernetes = {param.values[0]["metadata"]["name"] for param in DEPLOYMENTS}
+
+    assert of_kubernetes <= set(COMPOSE["services"])
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "worker-cpu", "beat"])
+def test_compose_runs_without_privileges(name):
+    service = COMPOSE["services"][name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
