@@ -1,0 +1,1 @@
+"""Reading, judging and commenting changes of code."""

@@ -1,0 +1,1 @@
+"""Taking lists apart, putting them together, waiting."""

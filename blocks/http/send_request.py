@@ -1,0 +1,83 @@
+"""Asking any web address."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from pydantic import Field
+
+from agentplatform.lib import http
+from blocks.sdk import Block, BlockError, BlockSchema, Effects, Example
+
+
+class SendRequestInput(BlockSchema):
+    url: str = Field(min_length=1, max_length=8_000, description="The address, in full: https://example.com/path.")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] = Field(default="GET", description="What to do.")
+    headers: dict[str, str] = Field(default_factory=dict, description="Headers to send.")
+    query: dict[str, str | int | float | bool] = Field(default_factory=dict, description="What to put behind the `?`.")
+    body: Any = Field(default=None, description="What to send: a text as it is, anything else as JSON.")
+    accept_any_status: bool = Field(
+        default=False, description="Treat an answer like 404 as an answer, not as an error."
+    )
+    timeout_s: float = Field(default=30.0, gt=0, le=300, description="How many seconds it may take in all.")
+
+
+class SendRequestOutput(BlockSchema):
+    status: int = Field(description="The status of the answer.")
+    headers: dict[str, str] = Field(description="The headers of the answer, names in small letters.")
+    body: str = Field(description="The answer as text.")
+    data: Any = Field(description="The answer as a value, if it is JSON.")
+
+
+class SendRequestBlock(Block):
+    """Send one HTTP request and give its answer."""
+
+    id = "http-request-block"
+    name = "HTTP request"
+    description = "Asks a web address and gives what it answers."
+    effects = Effects.IDEMPOTENT
+    input_schema, output_schema = SendRequestInput, SendRequestOutput
+    examples = (
+        Example(
+            given={"url": "{server}/item", "query": {"id": 7}},
+            answers=[{"path": "/item?id=7", "status": 200, "json": {"name": "tea"}}],
+            gives=[("status", 200), ("headers", ...), ("body", '{"name": "tea"}'), ("data", {"name": "tea"})],
+        ),
+        Example(
+            given={"url": "{server}/gone", "method": "POST", "body": {"a": 1}, "accept_any_status": True},
+            answers=[{"method": "POST", "path": "/gone", "status": 404, "text": "No."}],
+            gives=[("status", 404), ("headers", ...), ("body", "No.")],
+        ),
+    )
+
+    async def execute(self, input_data: SendRequestInput) -> AsyncIterator[tuple[str, Any]]:
+        answer = await http.request(
+            input_data.method,
+            input_data.url,
+            headers=self._headers(input_data),
+            params=input_data.query,
+            body=input_data.body.encode() if isinstance(input_data.body, str) else input_data.body,
+            limits=http.Limits(timeout_s=input_data.timeout_s),
+        )
+        self.report_usage(bytes=len(answer.body))
+        if not (answer.is_success or input_data.accept_any_status):
+            raise BlockError(
+                f"The address answered {answer.status}: {answer.text[:200].strip()}",
+                code="HTTP_STATUS",
+                hint="Check the address and what is sent, or set `accept_any_status`.",
+            )
+        yield "status", answer.status
+        yield "headers", dict(answer.headers)
+        yield "body", answer.text
+        try:
+            yield "data", json.loads(answer.body)
+        except (ValueError, RecursionError):
+            return  # not JSON: nothing is yielded, and what hangs on `data` alone is skipped
+
+    def _headers(self, input_data: SendRequestInput) -> dict[str, str]:
+        if input_data.method in ("GET", "HEAD"):
+            return input_data.headers
+        # A second attempt of this firing sends the same key, so that the other side can tell.
+        return {"Idempotency-Key": self.idempotency_key, **input_data.headers}

@@ -1,0 +1,1 @@
+"""Making, cutting and searching texts."""

@@ -1,0 +1,89 @@
+"""There is one door to other machines: nothing else in the tree opens a connection (S6)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ["agentplatform/lib", "blocks", "integrations", "graphs", "executions"]
+CLIENTS = {
+    *(
+        "aiohttp",
+        "ftplib",
+        "http.client",
+        "httpcore",
+        "httpcore2",
+        "httpx",
+        "httpx2",
+        "imaplib",
+        "poplib",
+        "pycurl",
+        "requests",
+    ),
+    *("smtplib", "telnetlib", "urllib.request", "urllib3", "websockets", "xmlrpc.client"),
+}
+#: SDKs that bring a client of their own: each may be used where it is given ours.
+SDKS = {"openai"}
+MAY = {
+    "agentplatform/lib/http.py": {"httpx2"},
+    "agentplatform/lib/outbound.py": {"httpcore2", "httpx2"},
+    "blocks/llm/_client.py": {"openai"},
+}
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Name every module that a file imports, anywhere in it; what is only for the type checker counts too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_other_http_client_is_imported(folder: str) -> None:
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / folder).rglob("*.py")
+        for name in imports_of(path)
+        for client in CLIENTS | SDKS
+        if (name == client or name.startswith(f"{client}."))
+        and client not in MAY.get(str(path.relative_to(ROOT)), set())
+    }
+
+    assert not found, "Ask the outside through agentplatform.lib.http"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_connection_is_opened_by_hand(folder: str) -> None:
+    openers = {
+        "open_connection",
+        "create_connection",
+        "open_unix_connection",
+        "create_datagram_endpoint",
+        "sock_connect",
+    }
+
+    found = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in openers
+    }
+
+    assert not found, "Ask the outside through agentplatform.lib.http"
+
+
+def test_the_sdk_is_given_our_client() -> None:
+    tree = ast.parse((ROOT / "blocks/llm/_client.py").read_text(encoding="utf-8"))
+    made = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "AsyncOpenAI"
+    ]
+
+    assert made
+    assert all("http_client" in {keyword.arg for keyword in call.keywords} for call in made)

@@ -1,0 +1,198 @@
+"""How a language model is asked, against a real server that answers from a script."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from agentplatform.lib.errors import AppError
+from blocks.llm import _client
+from blocks.llm.ask_model import AskModelBlock
+from blocks.sdk.testing import KnownCredentials, MemoryContext, run_block
+from integrations.providers import ProviderName
+from tests.outside import address_of, allow_only, host_of, raw_server
+
+REPLY: dict[str, Any] = {"choices": [{"message": {"content": "Tea"}, "finish_reason": "stop"}]}
+
+
+@pytest.fixture
+def server(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
+    """A provider that may be asked."""
+    allow_only(monkeypatch, host_of(httpserver))
+    return httpserver
+
+
+def context_at(base_url: str, key: str = "sk-canary", **settings: Any) -> MemoryContext:
+    """Return a context whose provider is at `base_url`."""
+    return MemoryContext(credentials={ProviderName.OPENAI: KnownCredentials(key, base_url)}, settings=settings)
+
+
+async def ask(context: MemoryContext, **given: Any) -> dict[str, Any]:
+    """Ask the model and return what the block yields, by pin."""
+    return dict(await run_block(AskModelBlock, {"prompt": "Name a drink.", "model": "small", **given}, context=context))
+
+
+async def test_sends_the_prompt_the_key_and_only_what_is_set(server: HTTPServer) -> None:
+    seen: list[tuple[Any, str | None]] = []
+
+    def answer(request: Request) -> Response:
+        seen.append((request.get_json(), request.headers.get("Authorization")))
+        return Response(json.dumps(REPLY), content_type="application/json")
+
+    server.expect_request("/chat/completions").respond_with_handler(answer)
+
+    await ask(context_at(address_of(server)), system="Be brief.", max_tokens=9)
+
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Name a drink."}]
+    assert seen == [({"model": "small", "messages": messages, "max_tokens": 9}, "Bearer sk-canary")]
+
+
+async def test_takes_the_model_of_the_platform_if_none_is_named(server: HTTPServer) -> None:
+    server.expect_request(
+        "/chat/completions", json={"model": "big", "messages": [{"role": "user", "content": "Name a drink."}]}
+    ).respond_with_json(REPLY)
+
+    replied = await ask(context_at(address_of(server), OPENAI_MODEL="big"), model="")
+
+    assert replied["response"] == "Tea"
+
+
+async def test_says_that_no_model_is_named(server: HTTPServer) -> None:
+    with pytest.raises(AppError) as refused:
+        await ask(context_at(address_of(server)), model="")
+
+    assert refused.value.code == "MODEL_MISSING"
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("usage", "counted"),
+        [
+            ({"prompt_tokens": 9, "completion_tokens": 2}, (9, 2)),
+            (None, (4, 1)),
+            ({"prompt_tokens": 9}, (9, 1)),
+            ({"prompt_tokens": -9, "completion_tokens": -1}, (4, 1)),
+            ({"prompt_tokens": "many", "completion_tokens": None}, (4, 1)),
+        ],
+    )
+    async def test_is_counted_or_else_estimated_and_never_free(
+        self, usage: Any, counted: tuple[int, int], server: HTTPServer
+    ) -> None:
+        server.expect_request("/chat/completions").respond_with_json({**REPLY, "usage": usage})
+        context = context_at(address_of(server))
+
+        await ask(context)
+
+        assert context.usage.as_dict() == {"input_tokens": counted[0], "output_tokens": counted[1], "model": "small"}
+
+    async def test_is_reported_even_if_the_reply_can_not_be_used(self, server: HTTPServer) -> None:
+        usage = {"prompt_tokens": 9, "completion_tokens": 2}
+        server.expect_request("/chat/completions").respond_with_json({"choices": [], "usage": usage})
+        context = context_at(address_of(server))
+
+        with pytest.raises(AppError):
+            await ask(context)
+
+        assert context.usage.as_dict() == {"input_tokens": 9, "output_tokens": 2, "model": "small"}
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("status", "code"),
+        [
+            (400, "PROVIDER_REFUSED"),
+            (401, "CREDENTIAL_REFUSED"),
+            (403, "CREDENTIAL_REFUSED"),
+            (404, "NOT_FOUND"),
+            (408, "PROVIDER_ERROR"),
+            (422, "PROVIDER_REFUSED"),
+            (429, "RATE_LIMITED"),
+            (500, "PROVIDER_ERROR"),
+            (503, "PROVIDER_ERROR"),
+        ],
+    )
+    async def test_have_a_code_the_words_of_the_provider_and_no_key(
+        self, status: int, code: str, server: HTTPServer
+    ) -> None:
+        told = {"error": {"message": "No, sk-canary."}}
+        server.expect_request("/chat/completions").respond_with_json(told, status=status)
+
+        with pytest.raises(AppError) as refused:
+            await ask(context_at(address_of(server)))
+
+        assert refused.value.code == code
+        assert refused.value.message == f"The model's provider answered {status}: No, ***."
+        assert refused.value.hint
+        assert len(server.log) == 1, "retrying is the platform's"
+
+    @pytest.mark.parametrize(
+        ("content_type", "text"),
+        [
+            ("text/html", "<html>"),
+            ("application/json", "{"),
+            ("application/json", "[]"),
+            ("application/json", "null"),
+            ("application/json", "{}"),
+            ("application/json", '{"choices": null}'),
+            ("application/json", '{"choices": [{}]}'),
+            ("application/json", '{"choices": [{"message": {"content": null}}]}'),
+            ("application/json", '{"choices": "tea"}'),
+            ("application/json", '{"choices": [{"message": {"content": {"a": 1}}}]}'),
+        ],
+    )
+    async def test_are_told_for_whatever_is_no_reply(self, content_type: str, text: str, server: HTTPServer) -> None:
+        server.expect_request("/chat/completions").respond_with_data(text, content_type=content_type)
+
+        with pytest.raises(AppError) as refused:
+            await ask(context_at(address_of(server)))
+
+        assert refused.value.code == "PROVIDER_ERROR"
+
+    async def test_say_that_nobody_is_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        allow_only(monkeypatch, "127.0.0.1")
+
+        with pytest.raises(AppError) as refused:
+            await ask(context_at("http://127.0.0.1:9/v1"))
+
+        assert refused.value.code == "PROVIDER_UNREACHABLE"
+
+    async def test_say_that_it_took_too_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_client, "TIMEOUT_S", 0.2)
+        allow_only(monkeypatch, "127.0.0.1")
+
+        async with raw_server(lambda *_: asyncio.sleep(5)) as port:
+            with pytest.raises(AppError) as refused:
+                await ask(context_at(f"http://127.0.0.1:{port}/v1"))
+
+        assert refused.value.code == "PROVIDER_TIMEOUT"
+
+    async def test_pass_the_guard_like_any_other_request(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """S6: the base address of a model is an address like any other."""
+        allow_only(monkeypatch)
+
+        with pytest.raises(AppError) as refused:
+            await ask(context_at("http://169.254.169.254/v1"))
+
+        assert refused.value.code == "URL_FORBIDDEN"
+
+    async def test_are_told_for_an_address_that_is_none(self) -> None:
+        with pytest.raises(AppError):
+            await ask(context_at("not an address"))
+
+
+def test_serves_every_event_loop_and_key_with_its_own_client(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allow_only(monkeypatch, host_of(httpserver))
+    httpserver.expect_request("/chat/completions").respond_with_json(REPLY)
+
+    async def clients() -> set[int]:
+        asked = [("a", "1"), ("a", "1"), ("a", "2")]
+        return {id(_client._client(f"http://{url}.example/v1", key)) for url, key in asked}
+
+    assert [len(asyncio.run(clients())) for _ in range(2)] == [2, 2]
