@@ -284,6 +284,11 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
+    "loggers": {
+        "httpx2": {"level": "WARNING"},  # it writes whole addresses, and those may hold a key
+        "celery.worker.strategy": {"level": "WARNING"},  # two lines for each message would cost more than the message
+        "celery.app.trace": {"level": "WARNING"},
+    },
     "root": {
         "handlers": ["stderr"],
         "level": env_choice("AGENTPLATFORM_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),

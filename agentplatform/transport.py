@@ -16,10 +16,11 @@ class Channel(redis.Channel):
     _kept_client: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:
+        create = super()._create_client  # type: ignore[misc]  # missing from the stubs
         if asynchronous:
-            return super()._create_client(asynchronous=True)
+            return create(asynchronous=True)
         if self._kept_client is None:
-            self._kept_client = super()._create_client()
+            self._kept_client = create()
         return self._kept_client
 
 

@@ -13,7 +13,9 @@ class ExecutionsConfig(AppConfig):
     verbose_name = "Executions"
 
     def ready(self) -> None:
-        """Make the installation's own blocks known before anything is validated or run."""
+        """Make the installation's own blocks known, and what they may reach, before anything is validated or run."""
+        from agentplatform.lib import http
         from blocks import registry
 
+        http.configure(allowed_private=settings.AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS)
         registry.load_extra(settings.AGENTPLATFORM_EXTRA_BLOCKS)

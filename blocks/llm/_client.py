@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Reply:
 
 
 def preload() -> None:
-    """Import the SDK, which takes a second or more: a worker does it before its first firing."""
+    """Import the SDK, which takes a second or more: not on the event loop, where everything else would wait for it."""
     import openai  # noqa: F401
 
     http.preload()
@@ -72,6 +73,8 @@ async def ask_model(block: Block, ask: Ask) -> Reply:
     Raises:
         BlockError: it could not be asked, or refused; the code says how.
     """
+    if "openai" not in sys.modules:
+        await asyncio.to_thread(preload)
     import openai
 
     credentials = await block.get_credentials(ProviderName.OPENAI)

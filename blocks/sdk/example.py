@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One input and the pairs that the block yields for it.
+    """One input and the pairs that the block yields for it; `...` stands for any value.
 
     `answers` scripts what the outside world replies, for blocks that ask it: each is one HTTP answer of the test server, in order.
     In `given`, the text `{server}` stands for that server's address.

@@ -59,9 +59,11 @@ def _introduce(console: Console, texts: list[str]) -> None:
     _say(
         console,
         f"An agent reads {len(texts)} documents ({kilobytes:.0f} kB) and writes a digest of them.",
-        "It splits each document into sections, asks a language model to summarize every section, all of them side by"
-        " side, and puts the answers together in the right order. PostgreSQL keeps each result as soon as it is there.",
-        f"The model: {settings.OPENAI_MODEL} at {settings.OPENAI_BASE_URL or 'OpenAI'}.",
+        "It splits each document into sections, asks a language model for the most important sentence of every section,"
+        " all of them side by side, and puts the answers together in the order of the texts. PostgreSQL keeps each"
+        " result as soon as it is there.",
+        f"The model is {settings.OPENAI_MODEL} at {settings.OPENAI_BASE_URL or 'OpenAI'}. These are the nodes of the"
+        " graph, examples/digest/graph.yaml, and how often each has run:",
     )
 
 
