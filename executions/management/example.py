@@ -21,7 +21,7 @@ def documents(folder: Path = FOLDER / "documents") -> list[str]:
 def owner() -> AbstractBaseUser:
     """Return the user whose graph it is; nobody can log in as them."""
     users = get_user_model()._default_manager
-    user, is_new = users.get_or_create(**{get_user_model().USERNAME_FIELD: OWNER})
+    user, is_new = users.get_or_create(None, **{get_user_model().USERNAME_FIELD: OWNER})
     if is_new:
         user.set_unusable_password()
         user.save(update_fields=["password"])

@@ -1,0 +1,68 @@
+"""What is measured: shapes, sizes, rounds and bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Shape = Literal["chain", "fan", "diamond"]
+Work = Literal["noop", "fibo", "wait"]
+
+WAIT_S = 0.2
+FIBO_N = 10
+FIBO_VALUE = 55
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of the table: the same work, asked of every system."""
+
+    name: str
+    shape: Shape
+    size: int
+    work: Work = "noop"
+    executions: int = 1
+    #: At most this share of the hand-written app's time; None is a row without a bar.
+    ratio_bar: float | None = None
+    #: At most this many milliseconds, whatever the others take.
+    ms_bar: float | None = None
+    rounds_quick: int = 3
+    rounds_full: int = 7
+    #: Our graph has a node for each branch, instead of one node that fires for each item.
+    static_nodes: bool = False
+    #: The hand-written app packs so many items into a task: no longer the same shape, yet what one would do for speed.
+    chunk: int = 1
+
+    @property
+    def expected(self) -> int:
+        """Return the result of one execution that starts from 0: the items joined, or the last value of a chain."""
+        if self.shape != "chain":
+            return self.size
+        return self.size * FIBO_VALUE if self.work == "fibo" else 0
+
+    @property
+    def is_reported_only(self) -> bool:
+        """Return whether the row is shown for comparison and kept out of the JSON."""
+        return self.static_nodes or self.chunk > 1
+
+
+CASES = (
+    Case("chain10", "chain", 10, ratio_bar=0.25),
+    Case("fan100", "fan", 100, ratio_bar=0.08),
+    Case("fan1000", "fan", 1000, ratio_bar=0.08),
+    Case("diamond500", "diamond", 3, executions=500, ratio_bar=0.3, rounds_quick=1, rounds_full=3),
+    Case("wait100", "fan", 100, work="wait", ms_bar=1.3 * WAIT_S * 1000),
+    Case("fibo40", "chain", 40, work="fibo", ratio_bar=0.12),
+    Case("fan100_nodes", "fan", 100, static_nodes=True),
+    Case("wait100_nodes", "fan", 100, work="wait", static_nodes=True),
+    Case("fan1000_chunks", "fan", 1000, chunk=50),
+)
+
+
+def case_named(name: str) -> Case:
+    """Return the case of that name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {case.name: case for case in CASES}[name]

@@ -1,0 +1,270 @@
+"""The console's pages of executions: everything can be looked at, nothing changed, and nothing that users wrote is code."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+from rest_framework.authtoken.models import Token
+
+from agentplatform.lib.clock import now
+from agentplatform.lib.ids import first_id_at, uuid7
+from executions.engine.status import NodeStatus, Status
+from tests.blocks import node
+from tests.factories import make_execution, make_node_execution, make_published, make_user
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+MODELS = ["execution", "nodeexecution"]
+
+
+@pytest.fixture
+def console():
+    return console_of(get_user_model().objects.create_superuser("root"))
+
+
+def console_of(user) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def make_hostile():
+    """Return an execution and a node execution, with markup wherever users can write."""
+    version = make_published([node("only", "test.source")])
+    version.graph.name = HOSTILE
+    version.graph.save()
+    version.graph.owner.username = HOSTILE
+    version.graph.owner.save()
+    error = {"error_code": "BOOM", "error_message": HOSTILE, "error_hint": HOSTILE}
+    values = {"inputs": {HOSTILE: HOSTILE}, "outputs": {HOSTILE: [HOSTILE, {HOSTILE: HOSTILE}]}}
+    execution = make_execution(version, status=Status.FAILED, error_node=HOSTILE, **error, **values)
+    make_node_execution(execution, HOSTILE, outputs={HOSTILE: [HOSTILE]}, item_path=[0])
+    firing = make_node_execution(
+        execution,
+        status=NodeStatus.FAILED,
+        worker=HOSTILE,
+        usage={"model": HOSTILE},
+        missing_pins=[HOSTILE],
+        **error,
+        **values,
+    )
+    return execution, firing
+
+
+def page(console: Client, row) -> str:
+    response = console.get(reverse(f"admin:executions_{row._meta.model_name}_change", args=[row.pk]))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def listed(console: Client, model: str = "execution", **query: str) -> str:
+    response = console.get(reverse(f"admin:executions_{model}_changelist"), query)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_nothing_that_users_wrote_is_markup(console):
+    execution, firing = make_hostile()
+
+    shown = [
+        page(console, execution),
+        page(console, firing),
+        *(listed(console, model) for model in MODELS),
+        console.get(reverse("admin:index")).content.decode(),
+    ]
+
+    assert all("&lt;img src=x" in text and HOSTILE not in text for text in shown)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_nothing_is_added_changed_or_deleted(console, model):
+    row = dict(zip(MODELS, make_hostile(), strict=True))[model]
+    before = list(type(row).objects.values())
+
+    answers = [
+        console.get(reverse(f"admin:executions_{model}_add")),
+        console.post(reverse(f"admin:executions_{model}_change", args=[row.pk]), {"status": "SUCCEEDED"}),
+        console.post(reverse(f"admin:executions_{model}_delete", args=[row.pk]), {"post": "yes"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert list(type(row).objects.values()) == before
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_staff_without_the_permission_sees_nothing(model):
+    row = dict(zip(MODELS, make_hostile(), strict=True))[model]
+    staff = get_user_model().objects.create_user("staff", is_staff=True)
+
+    answers = [
+        console_of(staff).get(reverse(f"admin:executions_{model}_changelist")),
+        console_of(staff).get(reverse(f"admin:executions_{model}_change", args=[row.pk])),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_list_asks_as_little_for_many_as_for_one(console, model, django_assert_max_num_queries):
+    version = make_published([node("only", "test.source")])
+    for _ in range(15):
+        make_node_execution(make_execution(version))
+    listed(console, model)
+
+    with django_assert_max_num_queries(5) as captured:
+        listed(console, model)
+
+    assert not [query for query in captured if "COUNT(*)" in query["sql"] and "nodeexecution" in query["sql"]]
+
+
+def test_the_page_of_an_execution_shows_its_nodes(console):
+    execution = make_execution(status=Status.SUCCEEDED, outputs={"answer": "forty-two"})
+    make_node_execution(
+        execution,
+        item_path=[0, 1],
+        outputs={"count": [3], "output": ["the beginning\nand the end"]},
+        usage={"input_tokens": 1200, "output_tokens": 34},
+        cost_microcredits=1500,
+    )
+
+    text = page(console, execution)
+
+    for told in ("forty-two", "#1.2", "1,200 + 34", "$0.0015", "the beginning and the end"):
+        assert told in text
+
+
+def test_the_page_of_a_failed_execution_says_why_and_what_to_do(console):
+    execution = make_execution(
+        status=Status.FAILED, error_code="BOOM", error_message="It broke.", error_hint="Mend it.", error_node="only"
+    )
+
+    text = page(console, execution)
+
+    assert all(told in text for told in ("BOOM", "It broke.", "Mend it."))
+
+
+def test_the_page_of_many_nodes_asks_as_little_as_of_one(console, django_assert_max_num_queries):
+    execution = make_execution()
+    for number in range(210):
+        make_node_execution(execution, item_path=[number])
+
+    with django_assert_max_num_queries(12):
+        text = page(console, execution)
+
+    assert "#200" in text
+    assert "#201" not in text
+    assert f"execution__id__exact={execution.pk}" in text
+
+
+def test_a_page_renews_itself_until_the_end(console):
+    assert 'http-equiv="refresh"' in page(console, make_execution())
+    assert 'http-equiv="refresh"' not in page(console, make_execution(status=Status.SUCCEEDED))
+
+
+def test_a_long_value_is_cut(console):
+    execution = make_execution(status=Status.SUCCEEDED, outputs={"text": "x" * 100_000})
+
+    text = page(console, execution)
+
+    assert "80000 more characters" in text
+    assert len(text) < 80_000
+
+
+class TestFinding:
+    def test_an_execution_by_its_id_its_graph_and_its_owner(self, console):
+        wanted, other = make_execution(), make_execution()
+
+        found = [listed(console, q=str(term)) for term in (wanted.pk, wanted.graph_id, wanted.graph.name, wanted.owner)]
+
+        assert all(str(wanted.pk) in text and str(other.pk) not in text for text in found)
+
+    def test_nodes_by_execution_and_key(self, console):
+        wanted = make_node_execution(make_execution(), "wanted")
+        other = make_node_execution(make_execution(), "other")
+
+        found = [
+            listed(console, "nodeexecution", q="wanted"),
+            listed(console, "nodeexecution", q=str(wanted.execution_id)),
+            listed(console, "nodeexecution", execution__id__exact=str(wanted.execution_id)),
+        ]
+
+        assert all(str(wanted.pk) in text and str(other.pk) not in text for text in found)
+
+    def test_executions_by_status_and_age(self, console):
+        old = make_execution(id=first_id_at(now() - timedelta(days=2)))
+        failed = make_execution(status=Status.FAILED)
+
+        assert str(old.pk) not in listed(console, created="24h")
+        assert str(old.pk) in listed(console, created="7d")
+        assert str(old.pk) not in listed(console, status__exact="FAILED")
+        assert str(failed.pk) in listed(console, status__exact="FAILED")
+
+    def test_nothing_under_an_unknown_id(self, console):
+        response = console.get(reverse("admin:executions_execution_change", args=[uuid7()]), follow=True)
+
+        assert "doesn’t exist" in response.content.decode()
+
+
+class TestOverview:
+    def test_counts_what_happened_and_what_runs(self, console):
+        make_execution(status=Status.SUCCEEDED, cost_microcredits=2_500_000)
+        make_execution(status=Status.FAILED)
+        make_execution(status=Status.RUNNING)
+        make_execution(id=first_id_at(now() - timedelta(days=2)), cost_microcredits=1)
+
+        summary = console.get(reverse("admin:index")).context["summary"]
+
+        assert {status: count for status, count, _ in summary["by_status"]} == {
+            "RUNNING": 1,
+            "SUCCEEDED": 1,
+            "FAILED": 1,
+        }
+        assert (summary["running"], summary["queued"], summary["total"], summary["cost"]) == (1, 1, 3, "$2.50")
+        assert len(summary["latest"]) == 4
+
+    def test_says_what_to_do_first(self, console):
+        assert "Nothing has been executed yet" in console.get(reverse("admin:index")).content.decode()
+
+    def test_shows_numbers_and_links_only_to_those_who_may_follow_them(self):
+        staff = get_user_model().objects.create_user("staff", is_staff=True)
+        staff.user_permissions.add(Permission.objects.get(codename="view_graph"))
+
+        text = console_of(staff).get(reverse("admin:index")).content.decode()
+
+        assert reverse("admin:graphs_graph_changelist") in text
+        assert reverse("admin:executions_execution_changelist") not in text
+
+
+class TestTokens:
+    def test_are_told_once_and_logged_nowhere(self, console):
+        user = make_user()
+
+        told = console.post(reverse("admin:authtoken_tokenproxy_add"), {"user": user.pk}, follow=True).content.decode()
+        later = console.get(reverse("admin:authtoken_tokenproxy_changelist")).content.decode()
+
+        key = Token.objects.get(user=user).key
+        assert key in told
+        assert key not in later
+        assert LogEntry.objects.get().change_message == "Added an API token."
+        assert not LogEntry.objects.filter(object_repr__contains=key).exists()
+
+    def test_are_removed(self, console):
+        token = Token.objects.create(user=make_user())
+
+        console.post(reverse("admin:authtoken_tokenproxy_delete", args=[token.user_id]), {"post": "yes"})
+
+        assert not Token.objects.exists()
+        assert not LogEntry.objects.filter(object_repr__contains=token.key).exists()
+
+
+@pytest.mark.parametrize("name", ["auth_user", "auth_group", "authtoken_tokenproxy"])
+def test_the_pages_of_access_open(console, name):
+    assert console.get(reverse(f"admin:{name}_changelist")).status_code == 200
+    assert console.get(reverse(f"admin:{name}_add")).status_code == 200

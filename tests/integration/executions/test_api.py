@@ -1,0 +1,331 @@
+"""The API of executions: who may start and see what, and how it looks."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from rest_framework.test import APIClient
+
+from agentplatform.lib.clock import now
+from agentplatform.lib.ids import first_id_at, uuid7
+from executions.engine.spec import LinkSpec
+from executions.engine.status import NodeStatus, Status
+from executions.models import Execution
+from graphs import services as graph_services
+from tests.blocks import node
+from tests.factories import document_of, make_execution, make_node_execution, make_published, make_user
+
+pytestmark = pytest.mark.django_db
+
+EXECUTIONS = "/api/v1/executions/"
+SOME_ID = "01a2051a-6cc5-735c-ab08-5a6fc6e7e4f9"
+
+
+@pytest.fixture
+def user():
+    return make_user()
+
+
+@pytest.fixture
+def api(user):
+    return api_of(user)
+
+
+@pytest.fixture
+def version(user):
+    nodes = [node("name", "test.input", name="name"), node("out", "test.output", name="greeting")]
+    return make_published(nodes, [LinkSpec("name", "output", "out", "input")], owner=user)
+
+
+def api_of(user) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(user)
+    return client
+
+
+def at(execution: Execution, path: str = "") -> str:
+    return f"{EXECUTIONS}{execution.pk}/{path}"
+
+
+def ids(response) -> list[str]:
+    return [row["id"] for row in response.data["results"]]
+
+
+class TestStart:
+    def test_takes_the_latest_version_of_a_graph(self, api, version, django_capture_on_commit_callbacks):
+        response = api.post(EXECUTIONS, {"graph": version.graph_id, "inputs": {"name": "Ada"}})
+
+        execution = Execution.objects.get()
+        assert response.status_code == 202
+        assert response.data["id"] == str(execution.pk)
+        assert response["Location"].endswith(at(execution))
+        assert (execution.version_id, execution.inputs, execution.owner_id) == (
+            version.pk,
+            {"name": "Ada"},
+            version.graph.owner_id,
+        )
+
+    def test_takes_one_version(self, api, version):
+        response = api.post(EXECUTIONS, {"version": version.pk, "inputs": {"name": None}})
+
+        assert response.status_code == 202
+        assert (response.data["version"], response.data["status"]) == (version.pk, "QUEUED")
+        assert response.data["inputs"] == {"name": None}
+
+    @pytest.mark.parametrize("ask", [{}, {"graph": SOME_ID, "version": SOME_ID}])
+    def test_wants_either_a_graph_or_a_version(self, api, ask):
+        response = api.post(EXECUTIONS, ask)
+
+        assert response.status_code == 400
+        assert response.data["errors"][0]["code"] == "GRAPH_OR_VERSION"
+
+    @pytest.mark.parametrize("inputs", [[], "text", 1])
+    def test_wants_inputs_by_name(self, api, version, inputs):
+        response = api.post(EXECUTIONS, {"version": version.pk, "inputs": inputs})
+
+        assert response.status_code == 400
+        assert response.data["errors"][0]["path"] == "inputs"
+
+    def test_tells_which_input_is_missing(self, api, version):
+        response = api.post(EXECUTIONS, {"version": version.pk})
+
+        assert response.status_code == 422
+        assert response["Content-Type"] == "application/problem+json"
+        assert (response.data["code"], response.data["path"]) == ("EXECUTION_INPUTS_INVALID", "inputs.name")
+        assert response.data["message"]
+        assert response.data["hint"]
+
+    @pytest.mark.parametrize("kind", ["graph", "version"])
+    def test_does_not_tell_whether_another_owner_has_it(self, version, kind):
+        theirs, unknown = version.graph_id if kind == "graph" else version.pk, uuid7()
+        stranger = api_of(make_user())
+
+        answers = [stranger.post(EXECUTIONS, {kind: id_, "inputs": {"name": ""}}) for id_ in (theirs, unknown)]
+
+        assert [answer.status_code for answer in answers] == [404, 404]
+        bodies = [
+            answer.content.decode().replace(str(id_), "X")
+            for answer, id_ in zip(answers, (theirs, unknown), strict=True)
+        ]
+        assert bodies[0] == bodies[1]
+
+    def test_refuses_a_draft(self, api, user):
+        graph = graph_services.create(owner_id=user.pk, document=document_of([node("only", "test.source")]))
+
+        by_graph = api.post(EXECUTIONS, {"graph": graph.pk})
+        by_version = api.post(EXECUTIONS, {"version": graph.versions.get().pk})
+
+        assert (by_graph.status_code, by_graph.data["code"]) == (409, "GRAPH_NOT_PUBLISHED")
+        assert (by_version.status_code, by_version.data["code"]) == (409, "VERSION_NOT_PUBLISHED")
+
+    def test_refuses_what_is_nested_too_deep(self, api):
+        body = '{"inputs": {"a": ' + "[" * 200_000 + "]" * 200_000 + "}}"
+
+        response = api.post(EXECUTIONS, body, content_type="application/json")
+
+        assert (response.status_code, response.data["code"]) == (400, "PARSE_ERROR")
+
+    def test_reads_no_more_than_the_limit(self, api, settings):
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+
+        response = api.post(EXECUTIONS, {"inputs": {"a": "x" * 1000}})
+
+        assert (response.status_code, response.data["code"]) == (413, "REQUEST_TOO_LARGE")
+
+
+class TestOwners:
+    @pytest.mark.parametrize("path", ["", "nodes/"])
+    def test_see_another_execution_as_one_that_does_not_exist(self, version, path):
+        execution = make_execution(version)
+        stranger = api_of(make_user())
+
+        theirs = stranger.get(at(execution, path))
+        unknown = stranger.get(f"{EXECUTIONS}{uuid7()}/{path}")
+        nonsense = stranger.get(f"{EXECUTIONS}nonsense/{path}")
+
+        assert theirs.status_code == unknown.status_code == nonsense.status_code == 404
+        assert theirs.content == unknown.content == nonsense.content
+
+    def test_list_only_their_own(self, api, version):
+        mine = make_execution(version)
+        make_execution()
+
+        assert ids(api.get(EXECUTIONS)) == [str(mine.pk)]
+
+    @pytest.mark.parametrize("path", ["", f"{SOME_ID}/", f"{SOME_ID}/nodes/"])
+    def test_must_be_known(self, path):
+        response = APIClient().get(EXECUTIONS + path)
+
+        assert (response.status_code, response["WWW-Authenticate"]) == (401, "Token")
+
+
+class TestList:
+    def test_pages_newest_first(self, api, version):
+        made = [make_execution(version) for _ in range(5)]
+
+        first = api.get(EXECUTIONS, {"page_size": 3})
+        second = api.get(first.data["next"])
+
+        assert ids(first) + ids(second) == [str(execution.pk) for execution in reversed(made)]
+        assert second.data["next"] is None
+
+    def test_asks_as_little_for_many_as_for_one(self, api, version, django_assert_num_queries):
+        for _ in range(20):
+            make_execution(version)
+
+        with django_assert_num_queries(1):
+            api.get(EXECUTIONS)
+
+    def test_leaves_values_out(self, api, version):
+        make_execution(version, inputs={"name": "Ada"})
+
+        (row,) = api.get(EXECUTIONS).data["results"]
+
+        assert {"inputs", "outputs"}.isdisjoint(row)
+
+    def test_finds_by_status(self, api, version):
+        failed = make_execution(version, status=Status.FAILED)
+        queued = make_execution(version)
+        make_execution(version, status=Status.SUCCEEDED)
+
+        assert ids(api.get(EXECUTIONS, {"status": "FAILED"})) == [str(failed.pk)]
+        assert ids(api.get(EXECUTIONS, {"status": ["FAILED", "QUEUED"]})) == [str(queued.pk), str(failed.pk)]
+
+    def test_finds_by_graph_and_version(self, api, user, version):
+        mine = make_execution(version)
+        make_execution(make_published([node("only", "test.source")], owner=user))
+
+        assert ids(api.get(EXECUTIONS, {"graph": version.graph_id})) == [str(mine.pk)]
+        assert ids(api.get(EXECUTIONS, {"version": version.pk})) == [str(mine.pk)]
+
+    def test_finds_by_time(self, api, version):
+        noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
+        before = make_execution(version, id=first_id_at(noon - timedelta(seconds=1)))
+        after = make_execution(version, id=first_id_at(noon))
+
+        assert ids(api.get(EXECUTIONS, {"created_after": "2026-06-01T12:00:00Z"})) == [str(after.pk)]
+        assert ids(api.get(EXECUTIONS, {"created_before": "2026-06-01T12:00:00Z"})) == [str(before.pk)]
+        assert ids(api.get(EXECUTIONS, {"created_before": "1066-10-14T00:00:00Z"})) == []
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("status", "DONE"), ("graph", "x"), ("version", "1"), ("created_after", "tea"), ("created_before", "12")],
+    )
+    def test_refuses_a_filter_that_means_nothing(self, api, name, value):
+        response = api.get(EXECUTIONS, {name: value})
+
+        assert response.status_code == 400
+        assert response.data["errors"][0]["path"].startswith(name)
+
+    @pytest.mark.parametrize("address", [EXECUTIONS, "nodes"])
+    def test_refuses_a_cursor_that_nobody_gave(self, api, version, address):
+        forged = base64.b64encode(b"p=drop+table").decode()
+        address = EXECUTIONS if address == EXECUTIONS else at(make_execution(version), "nodes/")
+
+        response = api.get(address, {"cursor": forged})
+
+        assert response.status_code == 404
+
+
+class TestDetail:
+    def test_tells_what_went_in_and_out_and_what_it_cost(self, api, version):
+        execution = make_execution(
+            version,
+            status=Status.SUCCEEDED,
+            inputs={"name": "Ada"},
+            outputs={"greeting": "Hello"},
+            input_tokens=12,
+            cost_microcredits=1234,
+        )
+
+        shown = api.get(at(execution)).data
+
+        assert (shown["inputs"], shown["outputs"]) == ({"name": "Ada"}, {"greeting": "Hello"})
+        assert shown["cost"] == {"microcredits": 1234, "text": "$0.001234"}
+        assert (shown["input_tokens"], shown["version_number"], shown["error"]) == (12, 1, None)
+
+    def test_tells_why_it_failed(self, api, version):
+        execution = make_execution(
+            version,
+            status=Status.FAILED,
+            error_code="BOOM",
+            error_message="It broke.",
+            error_hint="Mend it.",
+            error_node="out",
+        )
+
+        assert api.get(at(execution)).data["error"] == {
+            "code": "BOOM",
+            "message": "It broke.",
+            "hint": "Mend it.",
+            "node": "out",
+        }
+
+    def test_can_not_be_changed(self, api, version):
+        execution = make_execution(version)
+
+        answers = [api.put(at(execution), {}), api.patch(at(execution), {}), api.delete(at(execution))]
+
+        assert [answer.status_code for answer in answers] == [405, 405, 405]
+
+
+class TestNodes:
+    def test_come_in_the_order_in_which_they_began(self, api, version):
+        execution = make_execution(version)
+        made = [make_node_execution(execution, "name", item_path=[number]) for number in range(5)]
+
+        first = api.get(at(execution, "nodes/"), {"page_size": 2})
+        second = api.get(first.data["next"])
+        third = api.get(second.data["next"])
+
+        assert ids(first) + ids(second) + ids(third) == [str(firing.pk) for firing in made]
+        assert third.data["next"] is None
+
+    def test_tell_what_each_did(self, api, version):
+        execution = make_execution(version)
+        make_node_execution(
+            execution,
+            "name",
+            item_path=[0, 1],
+            outputs={"output": ["x"]},
+            usage={"input_tokens": 3},
+            cost_microcredits=5,
+            started_at=now(),
+        )
+
+        (row,) = api.get(at(execution, "nodes/")).data["results"]
+
+        assert (row["node"], row["item"], row["item_path"], row["status"]) == ("name", "#1.2", [0, 1], "SUCCEEDED")
+        assert (row["outputs"], row["usage"]) == ({"output": ["x"]}, {"input_tokens": 3})
+        assert row["cost"] == {"microcredits": 5, "text": "$0.000005"}
+
+    def test_are_found_by_node_and_status(self, api, version):
+        execution = make_execution(version)
+        made = make_node_execution(execution, "name")
+        failed = make_node_execution(execution, "out", status=NodeStatus.FAILED)
+
+        assert ids(api.get(at(execution, "nodes/"), {"node": "name"})) == [str(made.pk)]
+        assert ids(api.get(at(execution, "nodes/"), {"status": "FAILED"})) == [str(failed.pk)]
+
+    def test_leave_out_those_of_other_executions(self, api, version):
+        make_node_execution(make_execution(version), "name")
+
+        assert ids(api.get(at(make_execution(version), "nodes/"))) == []
+
+    def test_ask_as_little_for_many_as_for_one(self, api, version, django_assert_num_queries):
+        execution = make_execution(version)
+        for number in range(20):
+            make_node_execution(execution, "name", item_path=[number])
+
+        with django_assert_num_queries(2):
+            api.get(at(execution, "nodes/"))
+
+
+def test_the_schema_has_no_gaps():
+    call_command("spectacular", fail_on_warn=True, validate=True, stdout=(schema := StringIO()))
+
+    assert "/api/v1/executions/{execution_id}/nodes/" in schema.getvalue()

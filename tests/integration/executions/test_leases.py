@@ -1,0 +1,211 @@
+"""Who may run a firing: exactly one, until its lease runs out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from agentplatform.lib.clock import now
+from executions import leases
+from executions.engine.status import NodeStatus, Status
+from executions.leases import Claim, Wanted
+from executions.models import Execution, NodeExecution
+from executions.worker import patiently
+from tests.factories import make_claim, make_execution, make_node_execution, status_of
+from tests.integration.executions.races import at_once
+
+pytestmark = pytest.mark.django_db
+
+ONLY = [Wanted("only", (), {"value": 1})]
+
+
+def claim(execution: Execution, wanted: list[Wanted] = ONLY, *, worker: str = "w1") -> list[Claim]:
+    return leases.claim(execution.pk, wanted, worker=worker)
+
+
+def expire_all(execution: Execution) -> None:
+    NodeExecution.objects.filter(execution=execution).update(lease_expires_at=now() - timedelta(seconds=1))
+
+
+class TestClaim:
+    def test_takes_a_new_firing_and_begins_the_execution(self):
+        execution = make_execution()
+
+        (mine,) = claim(execution)
+
+        row = NodeExecution.objects.get(execution=execution)
+        assert mine == Claim(execution.pk, "only", (), fence=1, attempt=1)
+        assert (row.status, row.worker, row.inputs, row.item_path) == (NodeStatus.RUNNING, "w1", {"value": 1}, [])
+        assert row.lease_expires_at is not None
+        assert timedelta(0) < row.lease_expires_at - now() <= leases.lease()
+        execution.refresh_from_db()
+        assert (execution.status, execution.started_at is None) == (Status.RUNNING, False)
+
+    def test_leaves_what_another_worker_holds(self):
+        execution = make_execution()
+        claim(execution)
+
+        theirs = claim(execution, worker="w2")
+
+        assert theirs == []
+        assert NodeExecution.objects.get(execution=execution).worker == "w1"
+
+    def test_takes_the_rest_where_another_holds_a_part(self):
+        execution = make_execution()
+        claim(execution, [Wanted("only", (0,), {})])
+
+        mine = claim(execution, [Wanted("only", (number,), {}) for number in range(3)], worker="w2")
+
+        assert sorted(one.path for one in mine) == [(1,), (2,)]
+
+    @pytest.mark.parametrize("status", sorted(set(NodeStatus) - {NodeStatus.RUNNING}))
+    def test_leaves_what_does_not_run(self, status):
+        execution = make_execution(status=Status.RUNNING)
+        make_node_execution(execution, status=status, lease_expires_at=now() - timedelta(hours=1))
+
+        assert claim(execution) == []
+
+    def test_takes_over_what_ran_out_with_a_higher_fence_and_the_next_attempt(self):
+        execution = make_execution()
+        claim(execution)
+        expire_all(execution)
+
+        (mine,) = claim(execution, worker="w2")
+
+        row = NodeExecution.objects.get(execution=execution)
+        assert (mine.fence, mine.attempt) == (2, 2)
+        assert (row.fence, row.attempt, row.worker) == (2, 2, "w2")
+        assert row.lease_expires_at is not None
+        assert row.lease_expires_at > now()
+
+    @pytest.mark.parametrize("status", sorted(set(Status) - {Status.QUEUED, Status.RUNNING}))
+    def test_takes_nothing_of_an_execution_that_does_not_run(self, status):
+        execution = make_execution(status=status)
+
+        assert claim(execution) == []
+        assert not NodeExecution.objects.filter(execution=execution).exists()
+        assert status_of(execution) == status
+
+    def test_takes_nothing_of_an_execution_that_stops(self):
+        execution = make_execution(status=Status.RUNNING, is_stopping=True)
+        make_node_execution(execution, status=NodeStatus.RUNNING, lease_expires_at=now() - timedelta(hours=1))
+
+        assert claim(execution) == []
+
+    def test_takes_nothing_of_an_execution_that_is_not_there(self):
+        execution = make_execution()
+        Execution.objects.all().delete()
+
+        assert claim(execution) == []
+
+    def test_does_not_begin_a_second_time(self):
+        execution = make_execution()
+        claim(execution)
+        begun = Execution.objects.get(pk=execution.pk).started_at
+
+        claim(execution, [Wanted("only", (7,), {})], worker="w2")
+
+        assert Execution.objects.get(pk=execution.pk).started_at == begun
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRaces:
+    def test_one_of_many_wins_each_firing(self):
+        execution = make_execution()
+        wanted = [Wanted("only", (number,), {}) for number in range(20)]
+
+        won = at_once(8, lambda number: patiently(claim, execution, shuffled(wanted, number), worker=f"w{number}"))
+
+        paths = [one.path for claims in won for one in claims]
+        assert sorted(paths) == [one.path for one in wanted]
+        assert {one.fence for claims in won for one in claims} == {1}
+
+    def test_one_of_many_takes_over_what_ran_out(self):
+        execution = make_execution()
+        wanted = [Wanted("only", (number,), {}) for number in range(20)]
+        claim(execution, wanted)
+        expire_all(execution)
+
+        won = at_once(8, lambda number: patiently(claim, execution, shuffled(wanted, number), worker=f"w{number}"))
+
+        taken = [(one.path, one.fence, one.attempt) for claims in won for one in claims]
+        assert sorted(taken) == [(one.path, 2, 2) for one in wanted]
+
+    def test_a_claim_and_a_stop_do_not_cross(self):
+        """Either the claim came first and its row is seen by whoever stops, or it takes nothing."""
+        for _ in range(20):
+            execution = make_execution(status=Status.RUNNING)
+
+            def act(number: int, execution: Execution = execution) -> Any:
+                if number:
+                    return claim(execution)
+                Execution.objects.filter(pk=execution.pk).update(is_stopping=True)
+                return NodeExecution.objects.filter(execution=execution).count()
+
+            seen, claims = at_once(2, act)
+
+            assert seen == len(claims)
+
+
+class TestRenew:
+    def test_extends_what_is_ours_and_says_so(self):
+        execution = make_execution()
+        mine = make_claim(execution, path=(1, 2))
+        expire_all(execution)
+
+        kept = leases.renew([mine])
+
+        row = NodeExecution.objects.get(execution=execution)
+        assert kept == {(execution.pk, "only", (1, 2))}
+        assert row.lease_expires_at is not None
+        assert row.lease_expires_at > now()
+
+    def test_leaves_what_was_taken_over(self):
+        execution = make_execution()
+        mine = make_claim(execution)
+        expire_all(execution)
+        make_claim(execution, worker="w2")
+        before = NodeExecution.objects.get(execution=execution).lease_expires_at
+
+        kept = leases.renew([mine])
+
+        assert kept == set()
+        assert NodeExecution.objects.get(execution=execution).lease_expires_at == before
+
+    def test_leaves_what_has_ended(self):
+        execution = make_execution(status=Status.RUNNING)
+        make_node_execution(execution)
+
+        assert leases.renew([Claim(execution.pk, "only", (), fence=1, attempt=1)]) == set()
+
+    def test_renews_claims_of_several_executions_at_once(self):
+        claims = [make_claim(make_execution()) for _ in range(3)]
+
+        assert leases.renew(claims) == {(one.execution_id, "only", ()) for one in claims}
+
+
+class TestGiveUp:
+    def test_lets_another_worker_take_over_at_once(self):
+        execution = make_execution()
+        mine = make_claim(execution)
+
+        leases.give_up([mine])
+
+        assert make_claim(execution, worker="w2").fence == 2
+
+    def test_leaves_what_was_taken_over(self):
+        execution = make_execution()
+        mine = make_claim(execution)
+        expire_all(execution)
+        make_claim(execution, worker="w2")
+
+        leases.give_up([mine])
+
+        assert claim(execution, worker="w3") == []
+
+
+def shuffled(wanted: list[Wanted], turn: int) -> list[Wanted]:
+    """Return the same in another order: whoever locks rows in an order of its own may wait in a circle."""
+    return [*wanted[turn:], *wanted[:turn]] if turn % 2 else [*reversed(wanted)]
