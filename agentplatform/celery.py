@@ -17,6 +17,8 @@ ALIVE_EVERY_S = 5.0
 transport.install()
 app = Celery("agentplatform")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# Otherwise Celery closes the database connection after each task, and a new one costs 10 ms. It reads this under its full name only.
+app.conf.update({"CELERY_DB_REUSE_MAX": 1_000_000_000})
 app.set_default()  # the web's threads send through this app too, not through Celery's unconfigured one
 app.autodiscover_tasks()
 
@@ -46,14 +48,6 @@ class AliveFile(bootsteps.StartStopStep):
 
 
 app.steps["consumer"].add(AliveFile)
-
-
-@signals.worker_init.connect
-def keep_database_connections(**_: Any) -> None:
-    """Let each thread keep its connection, unchecked: what a worker asks is asked again if the connection turns out to be dead."""
-    from django.db import connections
-
-    connections.settings["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}
 
 
 @signals.worker_init.connect

@@ -18,6 +18,7 @@ from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
 from blocks import registry
 from blocks.sdk import Block, BlockError, BlockType, Effects, Placement
+from executions.batch import Ended
 from executions.context import FiringContext
 from executions.engine.items import ERROR_PIN, Outcome
 from executions.engine.plan import PlanNode
@@ -25,7 +26,6 @@ from executions.engine.pricing import cost_of
 from executions.engine.progress import Firing
 from executions.engine.status import NodeStatus
 from executions.leases import Claim
-from executions.settle import Ended
 from graphs.pins import assemble
 
 logger = logging.getLogger(__name__)

@@ -10,23 +10,49 @@ import asyncio
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum, auto
 from queue import SimpleQueue
 from typing import Any
-from uuid import UUID
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
 from blocks.sdk import Placement
 from executions import launch, leases
+from executions.batch import Batch, Ended, Settled
 from executions.engine.compile import Canvas, Chain, Lane, compile, spread
 from executions.engine.progress import Firing, Progress
 from executions.engine.segments import CPU_QUEUE
-from executions.errors import LeaseLost
+from executions.errors import LeaseLost, NotRunning
 from executions.firing import fire, fire_now, values_of
 from executions.leases import Claim, Wanted
-from executions.settle import Batch, Ended, Settled, settle, stop_if_idle
-from executions.snapshot import Snapshot, look
+from executions.settle import stop_if_idle
+from executions.snapshot import Snapshot
 from executions.worker import Worker, patiently
+
+
+class Needs(Enum):
+    """What a lane needs before it can go on."""
+
+    #: Of a `Work`: its snapshot.
+    LOOK = auto()
+    #: Of an execution's id and wanted firings: the claims that were granted.
+    CLAIMS = auto()
+    #: Of a batch: where the execution stands once it is written.
+    SETTLED = auto()
+    #: Of a lane's run: that one of its firings on the event loop has ended.
+    NEWS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A need of a lane, and what it is about."""
+
+    needs: Needs
+    value: Any
+
+
+#: A lane under way: it yields what it needs and is sent the answer.
+Steps = Generator[Request, Any, None]
 
 #: What the event loop tells the thread that drives a lane: how a firing ended, or only that it should look up.
 Inbox = SimpleQueue[tuple["LaneRun", Ended | None]]
@@ -71,14 +97,8 @@ class LaneRun:
         self.following: Lane | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @classmethod
-    def begin(cls, here: Worker, execution_id: UUID, lane: Lane, inbox: Inbox) -> LaneRun | None:
-        """Look at an execution. Return the run of this lane, or None if there is nothing left to do for it."""
-        snapshot = look(execution_id, lane)
-        return cls(here, snapshot, lane, inbox) if snapshot else None
-
-    def carry_out(self) -> Generator[LaneRun, None, Lane | None]:
-        """Run until nothing of the lane is left for this worker, yielding where it has to wait.
+    def carry_out(self) -> Generator[Request, Any, Lane | None]:
+        """Run until nothing of the lane is left for this worker, yielding what it needs.
 
         Return a lane to go on with here, if there is one.
 
@@ -87,16 +107,17 @@ class LaneRun:
             NotRunning: the execution has ended meanwhile.
         """
         try:
-            self._claim(self._take_ready())
+            yield from self._claim(self._take_ready())
             while True:
                 to_claim = self._run_cheap()
-                self._settle()
+                yield from self._settle()
                 self._spread()
-                if self._claim(to_claim):
+                # News may have come in while this lane had to wait for its turn at the database.
+                if (yield from self._claim(to_claim)) or self.ended:
                     continue
                 if not self.waits:
                     break
-                yield self
+                yield Request(Needs.NEWS, self)
                 if self.is_lost:
                     raise LeaseLost
             if (self.is_stopping or self.was_refused) and not self.is_over:
@@ -141,7 +162,7 @@ class LaneRun:
         limits = launch.limits()
         return count > (limits.lanes if self.lane.queue == CPU_QUEUE else limits.chunk)
 
-    def _claim(self, ready: list[Firing]) -> bool:
+    def _claim(self, ready: list[Firing]) -> Generator[Request, list[Claim], bool]:
         """Claim firings and begin those that are ours. Return whether there are any: what they build on is kept by now."""
         if not ready or self.is_stopping or self.is_over:
             return False
@@ -151,7 +172,7 @@ class LaneRun:
             Wanted(self.plan.nodes[node].key, path, given if isinstance(given, dict) else {})
             for (node, path), given in values.items()
         ]
-        claims = patiently(leases.claim, self.snapshot.execution_id, wanted, worker=self.here.name)
+        claims = yield Request(Needs.CLAIMS, (self.snapshot.execution_id, wanted))
         self.was_refused = self.was_refused or len(claims) < len(wanted)
         self.claims.update(claims)
         self.here.hold(claims, self)
@@ -197,12 +218,14 @@ class LaneRun:
         self.cheap.extend(_Begun(one, self._values(one), None, queued_at) for one in ready if self._is_cheap(one))
         return [firing for firing in ready if not self._is_cheap(firing)]
 
-    def _settle(self) -> None:
+    def _settle(self) -> Generator[Request, Settled | LeaseLost | NotRunning, None]:
         """Write what has ended, and find out what may begin elsewhere."""
         batch = self._batch()
         if not (batch.ended or batch.closed or batch.segments):
             return
-        settled = patiently(settle, batch)
+        settled = yield Request(Needs.SETTLED, batch)
+        if not isinstance(settled, Settled):
+            raise settled
         settled_claims = [ended.claim for ended in batch.ended if ended.claim]
         self.here.drop(settled_claims)
         self.claims.difference_update(settled_claims)

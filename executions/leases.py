@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -44,22 +44,26 @@ class Wanted:
     inputs: dict[str, Any]
 
 
-def claim(execution_id: UUID, wanted: Sequence[Wanted], *, worker: str) -> list[Claim]:
-    """Take the leases of ready firings; what another worker holds, or has settled, is left out."""
+def claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str) -> dict[UUID, list[Claim]]:
+    """Take the leases of ready firings, by execution; what another worker holds, or has settled, is left out."""
     firings = [
-        {"id": str(uuid7()), "node_key": firing.node_key, "item_path": firing.path, "inputs": firing.inputs}
-        for firing in wanted
+        {
+            "id": str(uuid7()),
+            "execution_id": str(execution_id),
+            "node_key": firing.node_key,
+            "item_path": firing.path,
+            "inputs": firing.inputs,
+        }
+        for execution_id, its_firings in wanted.items()
+        for firing in its_firings
     ]
+    claims: dict[UUID, list[Claim]] = {execution_id: [] for execution_id in wanted}
     with statements.cursor() as cursor:
-        statements.run(
-            cursor,
-            "claim",
-            execution_id=execution_id,
-            lease=lease(),
-            worker=worker,
-            firings=statements.records(firings),
-        )
-        return [Claim(execution_id, key, tuple(path), fence, attempt) for key, path, fence, attempt in cursor]
+        records = statements.records(firings)
+        statements.run(cursor, "claim", ids=list(wanted), lease=lease(), worker=worker, firings=records)
+        for execution_id, key, path, fence, attempt in cursor:
+            claims[execution_id].append(Claim(execution_id, key, tuple(path), fence, attempt))
+    return claims
 
 
 def renew(claims: Iterable[Claim]) -> set[tuple[UUID, str, Path]]:

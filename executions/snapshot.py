@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from executions.engine.compile import Lane
 from executions.engine.items import Outcome, Path
 from executions.engine.plan import Plan
 from executions.engine.status import NODE_FINAL, NodeStatus, Status
+from executions.messages import Work
 from executions.models import NodeExecution
 from executions.plans import plan_of
 
@@ -30,19 +32,21 @@ class Snapshot:
     is_stopping: bool
 
 
-def look(execution_id: UUID, lane: Lane) -> Snapshot | None:
-    """Read what a lane needs to know, or None if there is nothing left to do for it."""
+def look(work: Sequence[Work]) -> list[Snapshot | None]:
+    """Read what each lane needs to know, or None where nothing is left to do for it."""
     with statements.cursor() as cursor:
-        statements.run(cursor, "look", execution_id=execution_id)
-        row = cursor.fetchone()
-    if row is None:
-        return None
+        statements.run(cursor, "look", ids=list({one.execution_id for one in work}))
+        rows = {row[0]: row[1:] for row in cursor}
+    return [_seen(one, rows[one.execution_id]) if one.execution_id in rows else None for one in work]
+
+
+def _seen(work: Work, row: tuple[Any, ...]) -> Snapshot | None:
     status, version_id, inputs, done, is_stopping = row
-    if done and set(lane.segments) <= set(done):
+    if done and set(work.lane.segments) <= set(done):
         return None
     plan = plan_of(version_id)
-    known = {} if status == Status.QUEUED else _known(execution_id, plan, lane)
-    return Snapshot(execution_id, plan, from_json(inputs), frozenset(done), known, is_stopping)
+    known = {} if status == Status.QUEUED else _known(work.execution_id, plan, work.lane)
+    return Snapshot(work.execution_id, plan, from_json(inputs), frozenset(done), known, is_stopping)
 
 
 def _known(execution_id: UUID, plan: Plan, lane: Lane) -> dict[tuple[int, Path], Outcome]:

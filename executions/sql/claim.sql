@@ -1,17 +1,17 @@
--- Take the lease of firings: new ones, and those whose lease has run out. Begins the execution if nobody has.
--- Safe: the key (execution, node, path) lets one of two inserters win; the loser sees a live lease and takes nothing. The execution row
--- is locked for share, so no claim slips past a worker that is just stopping it. A claim lost in a crash is harmless, so it need not wait for the disk.
+-- Take the leases of firings: new ones, and those whose lease has run out. Begins each execution that nobody has begun.
+-- Safe: the key (execution, node, path) lets one of two inserters win; the loser sees a live lease and takes nothing. The execution rows
+-- are locked for share, so no claim slips past a worker that is just stopping one. A claim lost in a crash is harmless, so it need not wait for the disk.
 WITH relaxed AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'off', true)
 ), begun AS (
     UPDATE executions_execution SET status = 'RUNNING', started_at = now()
-    WHERE id = %(execution_id)s AND status = 'QUEUED' AND (SELECT true FROM relaxed)
+    WHERE id = ANY(%(ids)s) AND status = 'QUEUED' AND (SELECT true FROM relaxed)
     RETURNING id
 ), going AS (
     -- A row that another claim has just begun is seen as QUEUED here and re-checked as RUNNING once its lock is ours.
     SELECT id FROM executions_execution
-    WHERE id = %(execution_id)s AND status IN ('QUEUED', 'RUNNING') AND NOT is_stopping
-    FOR SHARE
+    WHERE id = ANY(%(ids)s) AND status IN ('QUEUED', 'RUNNING') AND NOT is_stopping
+    ORDER BY id FOR SHARE
 )
 INSERT INTO executions_nodeexecution AS mine (
     id, execution_id, node_key, item_path, status, attempt, fence, lease_expires_at, worker, inputs, outputs, missing_pins,
@@ -19,10 +19,11 @@ INSERT INTO executions_nodeexecution AS mine (
 )
 SELECT f.id, e.id, f.node_key, f.item_path, 'RUNNING', 1, 1, now() + %(lease)s, %(worker)s, f.inputs, '{}', '{}',
        '', '', '', '{}', 0, now(), now()
-FROM (SELECT id FROM begun UNION SELECT id FROM going) AS e,
-     jsonb_to_recordset(%(firings)s::jsonb) AS f (id uuid, node_key text, item_path int[], inputs jsonb)
+FROM (SELECT id FROM begun UNION SELECT id FROM going) AS e
+JOIN jsonb_to_recordset(%(firings)s::jsonb) AS f (id uuid, execution_id uuid, node_key text, item_path int[], inputs jsonb)
+    ON f.execution_id = e.id
 ON CONFLICT (execution_id, node_key, item_path) DO UPDATE
     SET attempt = mine.attempt + 1, fence = mine.fence + 1, lease_expires_at = excluded.lease_expires_at,
         worker = excluded.worker, started_at = now()
     WHERE mine.status = 'RUNNING' AND mine.lease_expires_at < now()
-RETURNING node_key, item_path, fence, attempt
+RETURNING execution_id, node_key, item_path, fence, attempt

@@ -4,6 +4,8 @@ INSERT INTO executions_nodeexecution (
     id, execution_id, node_key, item_path, status, attempt, fence, worker, inputs, outputs, missing_pins,
     error_code, error_message, error_hint, usage, cost_microcredits, ended_at
 )
-SELECT f.id, %(execution_id)s, f.node_key, f.item_path, f.status, 1, 1, '', '{}', '{}', f.missing_pins, '', '', '', '{}', 0, now()
-FROM jsonb_to_recordset(%(rows)s::jsonb) AS f (id uuid, node_key text, item_path int[], status text, missing_pins text[])
+SELECT f.id, f.execution_id, f.node_key, f.item_path, f.status, 1, 1, '', '{}', '{}', f.missing_pins, '', '', '', '{}', 0, now()
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS f (
+    id uuid, execution_id uuid, node_key text, item_path int[], status text, missing_pins text[]
+)
 ON CONFLICT (execution_id, node_key, item_path) DO NOTHING

@@ -1,13 +1,14 @@
--- End an execution and add up what its firings used. Final: the life cycle and a trigger let nobody change it afterwards.
-UPDATE executions_execution
-SET status = %(status)s, outputs = %(outputs)s::jsonb, ended_at = greatest(now(), started_at),
-    segments_done = segments_done || %(segments)s::smallint[],
+-- End executions and add up what their firings used. Final: the life cycle and a trigger let nobody change it afterwards.
+-- Safe: only a running execution ends; the caller compares the count and rolls everything back if one is missing.
+UPDATE executions_execution AS e
+SET status = f.status, outputs = f.outputs, ended_at = greatest(now(), e.started_at),
+    segments_done = e.segments_done || f.segments,
     input_tokens = used.input_tokens, output_tokens = used.output_tokens, cost_microcredits = used.cost_microcredits
-FROM (
-    SELECT coalesce(sum((usage ->> 'input_tokens')::bigint), 0) AS input_tokens,
-           coalesce(sum((usage ->> 'output_tokens')::bigint), 0) AS output_tokens,
-           coalesce(sum(cost_microcredits), 0) AS cost_microcredits
-    FROM executions_nodeexecution WHERE execution_id = %(execution_id)s
+FROM jsonb_to_recordset(%(finished)s::jsonb) AS f (execution_id uuid, status text, outputs jsonb, segments smallint[])
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum((n.usage ->> 'input_tokens')::bigint), 0) AS input_tokens,
+           coalesce(sum((n.usage ->> 'output_tokens')::bigint), 0) AS output_tokens,
+           coalesce(sum(n.cost_microcredits), 0) AS cost_microcredits
+    FROM executions_nodeexecution AS n WHERE n.execution_id = f.execution_id
 ) AS used
-WHERE id = %(execution_id)s AND status = 'RUNNING'
-RETURNING id
+WHERE e.id = f.execution_id AND e.status = 'RUNNING'

@@ -1,13 +1,13 @@
--- Write firings that needed no claim of their own: cheap ones that ran, and paths that never fire. All are final.
+-- Write firings that needed no claim of their own, as they only computed. All are final.
 -- Safe: without ON CONFLICT, a row that somebody else has written rolls back the whole settle.
 INSERT INTO executions_nodeexecution (
     id, execution_id, node_key, item_path, status, attempt, fence, worker, inputs, outputs, missing_pins,
     error_code, error_message, error_hint, usage, cost_microcredits, queued_at, started_at, ended_at
 )
-SELECT f.id, %(execution_id)s, f.node_key, f.item_path, f.status, 1, 1, %(worker)s, f.inputs, f.outputs, f.missing_pins,
+SELECT f.id, f.execution_id, f.node_key, f.item_path, f.status, 1, 1, %(worker)s, f.inputs, f.outputs, '{}',
        f.error_code, f.error_message, f.error_hint, f.usage, f.cost_microcredits, f.queued_at, f.started_at, f.ended_at
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS f (
-    id uuid, node_key text, item_path int[], status text, inputs jsonb, outputs jsonb, missing_pins text[],
+    id uuid, execution_id uuid, node_key text, item_path int[], status text, inputs jsonb, outputs jsonb,
     error_code text, error_message text, error_hint text, usage jsonb, cost_microcredits bigint,
     queued_at timestamptz, started_at timestamptz, ended_at timestamptz
 )

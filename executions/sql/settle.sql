@@ -5,8 +5,8 @@ SET status = f.status, outputs = f.outputs, error_code = f.error_code, error_mes
     usage = f.usage, cost_microcredits = f.cost_microcredits, queued_at = f.queued_at, started_at = f.started_at, ended_at = f.ended_at,
     lease_expires_at = NULL
 FROM jsonb_to_recordset(%(ended)s::jsonb) AS f (
-    node_key text, item_path int[], fence int, status text, outputs jsonb, error_code text, error_message text, error_hint text,
-    usage jsonb, cost_microcredits bigint, queued_at timestamptz, started_at timestamptz, ended_at timestamptz
+    execution_id uuid, node_key text, item_path int[], fence int, status text, outputs jsonb, error_code text, error_message text,
+    error_hint text, usage jsonb, cost_microcredits bigint, queued_at timestamptz, started_at timestamptz, ended_at timestamptz
 )
-WHERE mine.execution_id = %(execution_id)s AND mine.node_key = f.node_key AND mine.item_path = f.item_path
+WHERE mine.execution_id = f.execution_id AND mine.node_key = f.node_key AND mine.item_path = f.item_path
   AND mine.fence = f.fence AND mine.status = 'RUNNING'
