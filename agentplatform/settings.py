@@ -139,7 +139,7 @@ AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS = env_list(
 # --- Celery: moves the work, decides nothing ---
 AGENTPLATFORM_CELERY_THREADS = env_int(
     "AGENTPLATFORM_CELERY_THREADS", 16, minimum=1
-)  # they only wait for the event loop
+)  # each drives the lanes of one message
 CELERY_BROKER_URL = BROKER_URL
 CELERY_RESULT_BACKEND = REDIS_URL  # counts chords; results themselves are in Postgres
 CELERY_RESULT_EXPIRES = 600  # a chord that takes longer is carried on by reconcile

@@ -1,6 +1,7 @@
 """Send what has just been accepted from a thread of its own: whoever starts executions waits for the commit, not for the broker.
 
-What is accepted while a message is being published shares the next one. A crash loses nothing: the rows are the real outbox, and
+What is accepted while a message is being published shares the next one, and in a flood a message lingers a little for more to share it:
+a message costs more than the execution in it. A lone start is sent at once. A crash loses nothing: the rows are the real outbox, and
 reconcile sends what is still there.
 """
 
@@ -9,8 +10,9 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 from collections.abc import Iterable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from uuid import UUID
 
 from executions import launch
@@ -20,6 +22,9 @@ from executions.messages import Work
 Posted = tuple[UUID, Canvas]
 
 AT_ONCE = 500
+#: Starts that follow each other so closely are a flood; somebody who waits for each before the next is slower.
+FLOOD_S = 0.004
+LINGER_S = 0.01
 LAST_CALL_S = 5.0
 
 
@@ -28,7 +33,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._posted: SimpleQueue[Posted] = SimpleQueue()
+        self._posted: SimpleQueue[tuple[float, Posted]] = SimpleQueue()
         self._left = 0
         self._changed = threading.Condition()
         threading.Thread(target=self._send_for_ever, name="outbox", daemon=True).start()
@@ -39,7 +44,7 @@ class Outbox:
         for one in posted:
             with self._changed:
                 self._left += 1
-            self._posted.put(one)
+            self._posted.put((time.monotonic(), one))
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything was sent, at most so long. Return whether it was."""
@@ -47,16 +52,29 @@ class Outbox:
             return self._changed.wait_for(lambda: self._left == 0, timeout_s)
 
     def _send_for_ever(self) -> None:
+        last_posted_at = 0.0
         while True:
-            batch = [self._posted.get()]
-            while len(batch) < AT_ONCE and not self._posted.empty():
-                batch.append(self._posted.get())
+            posted_at, first = self._posted.get()
+            batch = [first]
+            linger_until = posted_at + LINGER_S if posted_at - last_posted_at < FLOOD_S else 0.0
+            last_posted_at = posted_at
+            while len(batch) < AT_ONCE and (more := self._more(linger_until, len(batch))):
+                last_posted_at, another = more
+                batch.append(another)
             try:
                 self._send(batch)
             finally:
                 with self._changed:
                     self._left -= len(batch)
                     self._changed.notify_all()
+
+    def _more(self, linger_until: float, held: int) -> tuple[float, Posted] | None:
+        """Return another that can share the message, waiting for it while the message is not full."""
+        patience = linger_until - time.monotonic() if held < launch.MAX_LANES_A_MESSAGE else 0.0
+        try:
+            return self._posted.get(timeout=patience) if patience > 0 else self._posted.get_nowait()
+        except Empty:
+            return None
 
     def _send(self, batch: list[Posted]) -> None:
         launch.send_lanes([Work(execution_id, canvas) for execution_id, canvas in batch if isinstance(canvas, Lane)])

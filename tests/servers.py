@@ -199,7 +199,7 @@ def scripted_llm(
     class Handler(_ChatHandler):
         script = llm
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     llm.url = f"http://127.0.0.1:{server.server_port}/v1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -209,6 +209,10 @@ def scripted_llm(
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64  # a graph asks for all its items at once
 
 
 class _ChatHandler(BaseHTTPRequestHandler):

@@ -16,7 +16,7 @@ from agentplatform.local.supervisor import Service
 
 MODEL = "smollm2"
 CONTEXT_TOKENS = 4096  # of one request; the model was trained on 8192
-PARALLEL = 2
+PARALLEL = 4
 
 
 @dataclass
@@ -60,6 +60,9 @@ def serve(port: int, parallel: int) -> None:
     params.n_parallel = parallel
     params.n_ctx = CONTEXT_TOKENS * parallel  # shared out between the slots
     params.n_gpu_layers = 0
+    # It shares the cores with everything else here: more threads than free cores wait for each other, and polling burns what others need.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, (os.cpu_count() or 2) // 2)
+    params.cpuparams.poll = params.cpuparams_batch.poll = 0
     params.cache_ram_mib = 0  # prompts of different documents have nothing to share
     params.warmup = False  # a demo asks soon enough; until then, the others need the cores to start
     params.ui = False

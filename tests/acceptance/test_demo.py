@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -16,12 +15,6 @@ from graphs.models import Graph
 from tests.servers import Answer, running_worker, scripted_llm
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _wide_door(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Sixteen calls knock at once; Python's server lets five stand in line and turns the others away.
-    monkeypatch.setattr(ThreadingHTTPServer, "request_queue_size", 64)
 
 
 def answer_first_words(asked: dict[str, Any]) -> Answer:
