@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from agentplatform.env import (
@@ -143,6 +144,9 @@ AGENTPLATFORM_CELERY_THREADS = env_int(
 CELERY_BROKER_URL = BROKER_URL
 CELERY_RESULT_BACKEND = REDIS_URL  # counts chords; results themselves are in Postgres
 CELERY_RESULT_EXPIRES = 600  # a chord that takes longer is carried on by reconcile
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
+    "retry_policy": {"max_retries": 3, "timeout": 2.0}
+}  # what is not sent, reconcile sends
 CELERY_TASK_IGNORE_RESULT = True  # chord headers opt in, one by one
 CELERY_ACCEPT_CONTENT = ["json"]  # a pickle from a broken-into broker would be code
 CELERY_TASK_SERIALIZER = "json"
@@ -180,6 +184,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": AGENTPLATFORM_RECONCILE_S,
         # One that nobody took in time is worth nothing: the next one looks at the same rows.
         "options": {"queue": "default", "expires": AGENTPLATFORM_RECONCILE_S * 2},
+    },
+    "ensure-partitions": {  # three months ahead, so a week without beat is no harm
+        "task": "executions.ensure_partitions",
+        "schedule": timedelta(hours=6),
+        "options": {"queue": "default", "expires": 3600},
     },
 }
 

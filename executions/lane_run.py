@@ -301,18 +301,19 @@ class LaneRun:
 
     def _batch(self) -> Batch:
         ended, self.ended = self.ended, []
-        complete = [segment for segment in self.progress.complete_segments() if segment not in self.reported]
+        complete = self.progress.complete_segments()
         return Batch(
             execution_id=self.snapshot.execution_id,
             plan=self.plan,
             worker=self.here.name,
             ended=ended,
             closed=self.progress.take_closed(),
-            segments=[] if self.is_stopping else complete,
+            segments=[] if self.is_stopping else [segment for segment in complete if segment not in self.reported],
             done_before=self.done,
             known_outputs={
                 node.index: dict(self.progress.outcomes_of(node.index))
                 for node in self.plan.outputs
-                if node.segment in self.lane.segments
+                # Of a segment that was spread, other workers know more.
+                if node.segment in complete
             },
         )

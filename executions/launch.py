@@ -10,6 +10,7 @@ from uuid import UUID
 
 from celery import chain, chord, current_app, signature
 from celery.canvas import Signature
+from celery.result import denied_join_result
 from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerUnreachable
 
@@ -23,9 +24,6 @@ from executions.models import Execution
 from executions.plans import plan_of
 
 logger = logging.getLogger(__name__)
-
-#: Lanes of different executions that share a message: each still runs by itself.
-MAX_LANES_A_MESSAGE = 12
 
 
 def limits() -> Limits:
@@ -65,10 +63,8 @@ def send(execution_id: UUID, canvases: Iterable[Canvas]) -> None:
 def send_lanes(work: Sequence[Work]) -> None:
     """Send lanes, those of one queue together in few messages."""
     for queue in sorted({one.lane.queue for one in work}):
-        here = [one for one in work if one.lane.queue == queue]
-        for start in range(0, len(here), MAX_LANES_A_MESSAGE):
-            message = messages.write(here[start : start + MAX_LANES_A_MESSAGE])
-            _publish(partial(_send_task, message, queue))
+        for together in messages.parcels([one for one in work if one.lane.queue == queue]):
+            _publish(partial(_send_task, messages.write(together), queue))
 
 
 def to_celery(execution_id: UUID, canvas: Canvas) -> Signature[Any]:
@@ -86,7 +82,7 @@ def _signature(execution_id: UUID, lane: Lane, *, is_header: bool = False) -> Si
     return signature(
         messages.TASK,
         kwargs=messages.write([Work(execution_id, lane)]),
-        options={"queue": lane.queue, "ignore_result": not is_header},
+        options={"queue": lane.queue, "ignore_result": not is_header, "argsrepr": "", "kwargsrepr": ""},
         immutable=True,
         app=current_app,
     )
@@ -98,8 +94,11 @@ def _send_task(message: dict[str, Any], queue: str) -> None:
 
 def _publish(publish: Callable[[], object]) -> None:
     try:
-        publish()
-    except (BrokerUnreachable, OSError) as error:
+        # Nobody here ever waits for a result, so none need be subscribed to.
+        with denied_join_result():
+            publish()
+    # The result backend says by a RuntimeError that it can not be reached.
+    except (BrokerUnreachable, OSError, RuntimeError) as error:
         # The rows are the outbox: reconcile sends again.
         logger.warning("The broker can not be reached, so work waits for the next reconcile: %s", error)
 

@@ -67,7 +67,7 @@ def claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str) -> dict[UUID,
 
 
 def renew(claims: Iterable[Claim]) -> set[tuple[UUID, str, Path]]:
-    """Extend these leases. Return those that are still ours."""
+    """Extend these leases. Return those that another worker has taken over."""
     with statements.cursor() as cursor:
         statements.run(cursor, "renew", lease=lease(), claims=statements.records([c.as_record() for c in claims]))
         return {(execution_id, key, tuple(path)) for execution_id, key, path in cursor}

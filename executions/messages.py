@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,13 @@ from executions.engine.compile import Items, Lane, names, numbers
 
 VERSION = 1
 TASK = "executions.run_segment"
+
+#: Lanes that share a message: each still runs by itself.
+MAX_LANES = 12
+#: What the lanes of a message may weigh, so that with Celery's headers it stays under 2 kB on the wire.
+MAX_BYTES = 750
+#: Of one lane: the execution's id and the punctuation.
+OVERHEAD_BYTES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,21 @@ class Work:
 def write(work: Sequence[Work]) -> dict[str, Any]:
     """Return the keyword arguments of a task that does this work, all of it on one queue."""
     return {"version": VERSION, "queue": work[0].lane.queue, "work": [_written(one) for one in work]}
+
+
+def parcels(work: Sequence[Work]) -> Iterator[list[Work]]:
+    """Share out lanes, those of different executions too, over messages that stay small."""
+    parcel: list[Work] = []
+    size = 0
+    for one in work:
+        weight = len(names(one.lane.segments)) + len(names(one.lane.covered)) + OVERHEAD_BYTES
+        if parcel and (size + weight > MAX_BYTES or len(parcel) == MAX_LANES):
+            yield parcel
+            parcel, size = [], 0
+        parcel.append(one)
+        size += weight
+    if parcel:
+        yield parcel
 
 
 def read(*, version: int, work: Sequence[Sequence[Any]], queue: str) -> list[Work]:

@@ -8,6 +8,7 @@ reconcile sends what is still there.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 import time
@@ -15,9 +16,11 @@ from collections.abc import Iterable
 from queue import Empty, SimpleQueue
 from uuid import UUID
 
-from executions import launch
+from executions import launch, messages
 from executions.engine.compile import Canvas, Lane
 from executions.messages import Work
+
+logger = logging.getLogger(__name__)
 
 Posted = tuple[UUID, Canvas]
 
@@ -63,6 +66,9 @@ class Outbox:
                 batch.append(another)
             try:
                 self._send(batch)
+            except Exception:
+                # This thread must live on; what was not sent is sent by reconcile.
+                logger.exception("Some executions could not be sent")
             finally:
                 with self._changed:
                     self._left -= len(batch)
@@ -70,7 +76,7 @@ class Outbox:
 
     def _more(self, linger_until: float, held: int) -> tuple[float, Posted] | None:
         """Return another that can share the message, waiting for it while the message is not full."""
-        patience = linger_until - time.monotonic() if held < launch.MAX_LANES_A_MESSAGE else 0.0
+        patience = linger_until - time.monotonic() if held < messages.MAX_LANES else 0.0
         try:
             return self._posted.get(timeout=patience) if patience > 0 else self._posted.get_nowait()
         except Empty:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from celery import current_app
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from kombu.exceptions import OperationalError as BrokerUnreachable
 
 from agentplatform.lib.clock import now
@@ -38,9 +38,9 @@ def reconcile() -> int:
 def ensure_partitions() -> list[str]:
     """Create the coming months' partitions. Return the names of the new ones."""
     created: list[str] = []
-    with connection.cursor() as cursor:
-        for model in (Execution, NodeExecution):
-            created += ensure_months(cursor, model._meta.db_table, start=now(), count=MONTHS_AHEAD)
+    with transaction.atomic(), connection.cursor() as cursor:
+        for model, key in ((Execution, "id"), (NodeExecution, "execution_id")):
+            created += ensure_months(cursor, model._meta.db_table, key=key, start=now(), count=MONTHS_AHEAD)
     return created
 
 

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import to_json
 
 from agentplatform.lib.clock import now
+from blocks.jsonable import jsonable
 from blocks.sdk import BlockType
 from executions import launch, outbox
 from executions.engine.plan import Plan
@@ -90,33 +91,33 @@ def _checked(inputs: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     for name, has_default in declared.items():
         if name not in inputs and not has_default:
             raise InputsInvalid(f"The input {name!r} is missing.", path=f"inputs.{name}")
-    for name, value in inputs.items():
-        _check_storable(name, value)
-    return dict(inputs)
+    return {name: _storable(value, f"inputs.{name}") for name, value in inputs.items()}
 
 
-def _check_storable(name: str, value: Any) -> None:
-    path = f"inputs.{name}"
+def _storable(value: Any, path: str) -> Any:
+    """Return a value as JSON holds it, or refuse it."""
     try:
-        written = to_json(value, inf_nan_mode="constants")
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise InputsInvalid(f"The input {name!r} is not JSON: {error}.", path=path) from None
-    if len(written) > settings.AGENTPLATFORM_MAX_OUTPUT_BYTES:
-        raise InputsInvalid(f"The input {name!r} has {len(written):,} bytes.", path=path, hint="Give it in parts.")
-    if b"\\u0000" in written or b"NaN" in written or b"Infinity" in written:
-        _refuse_unstorable(name, value, path)
+        kept = jsonable(value)
+    except (ValueError, RecursionError) as error:
+        raise InputsInvalid(f"This is not a JSON value: {error}.", path=path) from None
+    # What a block yields is cleaned of NUL; what somebody asks for is not changed behind their back.
+    if _is_altered(value, kept):
+        raise InputsInvalid("This contains a NUL character or half a surrogate pair.", path=path, hint="Remove it.")
+    size = len(to_json(kept))
+    if size > settings.AGENTPLATFORM_MAX_OUTPUT_BYTES:
+        raise InputsInvalid(f"This has {size:,} bytes.", path=path, hint="Give it in parts.")
+    return kept
 
 
-def _refuse_unstorable(name: str, value: Any, path: str) -> None:
-    """Look closer: the text may merely contain these letters."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            _refuse_unstorable(name, key, path)
-            _refuse_unstorable(name, inner, path)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _refuse_unstorable(name, inner, path)
-    elif isinstance(value, str) and "\0" in value:
-        raise InputsInvalid(f"The input {name!r} contains a NUL character.", path=path, hint="Remove it.")
-    elif isinstance(value, float) and value - value != 0:
-        raise InputsInvalid(f"The input {name!r} contains {value}, which JSON can not hold.", path=path)
+def _is_altered(given: Any, kept: Any) -> bool:
+    """Say whether a text in `given` could not be kept as it is."""
+    if isinstance(given, str):
+        return bool(given != kept)
+    if isinstance(given, Mapping):
+        if len(given) != len(kept):
+            return True
+        pairs = zip(given.items(), kept.items(), strict=True)
+        return any(_is_altered(key, its) or _is_altered(value, theirs) for (key, value), (its, theirs) in pairs)
+    if isinstance(given, list | tuple):
+        return any(_is_altered(one, its) for one, its in zip(given, kept, strict=True))
+    return False

@@ -48,10 +48,8 @@ def stop_if_idle(batch: Batch) -> Settled:
 def _alone(batch: Batch) -> Settled | LeaseLost | NotRunning:
     try:
         (settled,) = _write([batch])
-    except IntegrityError:
-        return LeaseLost()
-    except LeaseLost as lost:
-        return _settled_before(batch) or lost
+    except (IntegrityError, LeaseLost):
+        return _settled_before(batch) or LeaseLost()
     except NotRunning as reason:
         return reason
     return settled

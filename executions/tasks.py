@@ -19,3 +19,9 @@ def run_segment(*, version: int, queue: str, work: list[list[Any]], **_: object)
 def reconcile_executions(**_: object) -> int:
     """Launch again what nothing will carry on by itself. Return how many executions that were."""
     return reconcile.reconcile()
+
+
+@shared_task(name="executions.ensure_partitions")
+def ensure_partitions(**_: object) -> None:
+    """Create the coming months' partitions."""
+    reconcile.ensure_partitions()

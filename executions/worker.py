@@ -65,25 +65,22 @@ class Worker:
             time.sleep(settings.AGENTPLATFORM_HEARTBEAT_S)
             with self._lock:
                 held = dict(self._held)
-            if not held:
-                renewed_at = time.monotonic()
-                continue
+            lost: set[Holder] = set()
             try:
-                ours = leases.renew(held)
+                taken_over = leases.renew(held) if held else set()
+                lost = {holder for claim, holder in held.items() if _key(claim) in taken_over}
                 renewed_at = time.monotonic()
             except (OperationalError, InterfaceError) as error:
                 logger.warning("Leases could not be renewed: %s", error)
                 connection.close()
-                # What we hold may belong to somebody else by now, so no further effect may start here.
-                ours = set(map(_key, held)) if time.monotonic() - renewed_at < settings.AGENTPLATFORM_LEASE_S else set()
-            self._tell_losers(held, ours)
-
-    def _tell_losers(self, held: dict[Claim, Holder], ours: set[Any]) -> None:
-        with self._lock:
-            # Settled meanwhile: not held any more, and nothing lost.
-            lost = {holder for claim, holder in held.items() if _key(claim) not in ours and claim in self._held}
-        for holder in lost:
-            holder.lose()
+                if time.monotonic() - renewed_at > settings.AGENTPLATFORM_LEASE_S:
+                    # What we hold may belong to somebody else by now, so no further effect may start here.
+                    lost = set(held.values())
+            except Exception:
+                # Without a heartbeat every lease of this process would be lost; the next beat may do better.
+                logger.exception("The heartbeat failed")
+            for holder in lost:
+                holder.lose()
 
 
 def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -13,6 +13,7 @@ from django.contrib.auth.models import AbstractUser
 from agentplatform.lib.clock import now
 from blocks import registry
 from executions import leases
+from executions.batch import Batch, Ended
 from executions.engine.items import Outcome, Path
 from executions.engine.plan import Plan
 from executions.engine.spec import LinkSpec, NodeSpec
@@ -20,7 +21,6 @@ from executions.engine.status import FINAL, NodeStatus, Status
 from executions.leases import Claim, Wanted
 from executions.models import Execution, NodeExecution
 from executions.plans import plan_of
-from executions.settle import Batch, Ended
 from graphs import services
 from graphs.documents import GraphModel, LinkModel, NodeModel
 from graphs.models import GraphVersion
@@ -92,9 +92,13 @@ def make_claim(execution: Execution, node_key: str = "only", path: Path = (), *,
     Raises:
         ValueError: somebody else holds it, or there is nothing to claim any more.
     """
-    claims = leases.claim(execution.pk, [Wanted(node_key, path, {})], worker=worker)
-    (claim,) = claims
+    (claim,) = claim_all(execution, [Wanted(node_key, path, {})], worker=worker)
     return claim
+
+
+def claim_all(execution: Execution, wanted: Sequence[Wanted], *, worker: str = "w1") -> list[Claim]:
+    """Claim firings of one execution; return what was granted."""
+    return leases.claim({execution.pk: wanted}, worker=worker)[execution.pk]
 
 
 def make_ended(plan: Plan, claim: Claim, status: NodeStatus = NodeStatus.SUCCEEDED, **fields: Any) -> Ended:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.utils import CursorWrapper
@@ -46,19 +47,30 @@ class CreatePartitionedModel(CreateModel):
             schema_editor.execute(f'CREATE INDEX "{table}_by_id" ON "{table}" ("id")')
 
 
-def ensure_months(cursor: CursorWrapper, table: str, *, start: datetime, count: int) -> list[str]:
-    """Create the partitions of `count` months from that of `start` on, where they are missing. Return the new ones."""
+def ensure_months(cursor: CursorWrapper, table: str, *, key: str, start: datetime, count: int) -> list[str]:
+    """Create the partitions of `count` months from that of `start` on, where they are missing. Return the new ones.
+
+    Rows of such a month that had to go to the default partition move into it. Needs a transaction.
+    """
     created = []
     for first, following in _months(start, count):
         name = f"{table}_{first:%Y_%m}"
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0] is None:
-            cursor.execute(
-                f'CREATE TABLE "{name}" PARTITION OF "{table}" FOR VALUES FROM (%s) TO (%s)',
-                [first_id_at(first), first_id_at(following)],
-            )
+            _create(cursor, table, key, name, [first_id_at(first), first_id_at(following)])
             created.append(name)
     return created
+
+
+def _create(cursor: CursorWrapper, table: str, key: str, name: str, bounds: list[UUID]) -> None:
+    # Attached only once it is filled: while rows of the month lie in the default partition, the month can not exist beside it.
+    cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING DEFAULTS INCLUDING CONSTRAINTS)')
+    cursor.execute(
+        f'WITH moved AS (DELETE FROM "{table}_default" WHERE "{key}" >= %s AND "{key}" < %s RETURNING *)'  # noqa: S608 - our own names
+        f' INSERT INTO "{name}" SELECT * FROM moved',
+        bounds,
+    )
+    cursor.execute(f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES FROM (%s) TO (%s)', bounds)
 
 
 def _months(start: datetime, count: int) -> Iterator[tuple[datetime, datetime]]:

@@ -10,7 +10,7 @@ from executions.engine.plan import Plan
 from executions.engine.segments import CPU_QUEUE, Segment
 
 #: A message names its segments in at most so many characters; a lane that needs more is split.
-MAX_NAMES_LENGTH = 400
+MAX_NAMES_LENGTH = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +148,11 @@ def _successors(plan: Plan, wave: Iterable[int], ended: frozenset[int]) -> list[
 
 
 def _chain(plan: Plan, lane: Lane, ended: frozenset[int]) -> Canvas:
-    """Follow a lone segment as long as exactly one segment waits for it, and for it alone."""
-    lanes = [lane]
-    while following := _only_successor(plan, plan.segments[lanes[-1].segments[0]], ended):
-        lanes[-1] = replace(lanes[-1], covered=(following.index,))
-        ended = ended.union(lanes[-1].segments)
-        lanes.append(Lane(following.queue, (following.index,)))
-    return Chain(tuple(lanes)) if len(lanes) > 1 else lane
+    """Send a lone segment together with the one that waits for it alone; what follows that is sent when it is known."""
+    following = _only_successor(plan, plan.segments[lane.segments[0]], ended)
+    if following is None:
+        return lane
+    return Chain((replace(lane, covered=(following.index,)), Lane(following.queue, (following.index,))))
 
 
 def _only_successor(plan: Plan, segment: Segment, ended: frozenset[int]) -> Segment | None:

@@ -9,14 +9,14 @@ from agentplatform.lib.clock import now
 from agentplatform.lib.partitions import ensure_months
 
 SQL = Path(__file__).parent / "sql"
-TABLES = ("executions_execution", "executions_nodeexecution")
+TABLES = {"executions_execution": "id", "executions_nodeexecution": "execution_id"}
 
 
 def create_months(apps: Any, schema_editor: Any) -> None:
     """Create this month's partitions and the next three."""
     with schema_editor.connection.cursor() as cursor:
-        for table in TABLES:
-            ensure_months(cursor, table, start=now(), count=4)
+        for table, key in TABLES.items():
+            ensure_months(cursor, table, key=key, start=now(), count=4)
 
 
 class Migration(migrations.Migration):

@@ -22,6 +22,12 @@ SELECT f.id, e.id, f.node_key, f.item_path, 'RUNNING', 1, 1, now() + %(lease)s, 
 FROM (SELECT id FROM begun UNION SELECT id FROM going) AS e
 JOIN jsonb_to_recordset(%(firings)s::jsonb) AS f (id uuid, execution_id uuid, node_key text, item_path int[], inputs jsonb)
     ON f.execution_id = e.id
+-- What is held or has ended is left out before it is touched: waiting for its settle, which waits for the execution's lock, would be a deadlock.
+WHERE NOT EXISTS (
+    SELECT FROM executions_nodeexecution AS n
+    WHERE n.execution_id = f.execution_id AND n.node_key = f.node_key AND n.item_path = f.item_path
+      AND (n.status <> 'RUNNING' OR n.lease_expires_at >= now())
+)
 ON CONFLICT (execution_id, node_key, item_path) DO UPDATE
     SET attempt = mine.attempt + 1, fence = mine.fence + 1, lease_expires_at = excluded.lease_expires_at,
         worker = excluded.worker, started_at = now()

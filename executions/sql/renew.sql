@@ -1,11 +1,17 @@
--- Extend every lease that this worker still holds, in one statement. What does not come back has been taken over.
+-- Extend every lease that this worker still holds, in one statement. Return those that were taken over: they bear a higher fence.
 -- Safe: only rows with our own fence are touched; a lost extension only means an earlier take-over, so it need not wait for the disk.
 WITH relaxed AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'off', true)
+), held AS (
+    SELECT * FROM jsonb_to_recordset(%(claims)s::jsonb) AS c (execution_id uuid, node_key text, item_path int[], fence int)
+), renewed AS (
+    UPDATE executions_nodeexecution AS mine
+    SET lease_expires_at = now() + %(lease)s
+    FROM held
+    WHERE mine.execution_id = held.execution_id AND mine.node_key = held.node_key AND mine.item_path = held.item_path
+      AND mine.fence = held.fence AND mine.status = 'RUNNING' AND (SELECT true FROM relaxed)
 )
-UPDATE executions_nodeexecution AS mine
-SET lease_expires_at = now() + %(lease)s
-FROM jsonb_to_recordset(%(claims)s::jsonb) AS c (execution_id uuid, node_key text, item_path int[], fence int)
-WHERE mine.execution_id = c.execution_id AND mine.node_key = c.node_key AND mine.item_path = c.item_path
-  AND mine.fence = c.fence AND mine.status = 'RUNNING' AND (SELECT true FROM relaxed)
-RETURNING mine.execution_id, mine.node_key, mine.item_path
+SELECT n.execution_id, n.node_key, n.item_path
+FROM held JOIN executions_nodeexecution AS n
+    ON n.execution_id = held.execution_id AND n.node_key = held.node_key AND n.item_path = held.item_path
+WHERE n.fence > held.fence

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from agentplatform.lib.clock import now
 from executions import leases
 from executions.engine.status import NodeStatus, Status
 from executions.leases import Claim, Wanted
 from executions.models import Execution, NodeExecution
-from executions.worker import patiently
-from tests.factories import make_claim, make_execution, make_node_execution, status_of
+from executions.plans import plan_of
+from executions.settle import settle
+from executions.worker import Worker, patiently
+from tests.factories import (
+    claim_all,
+    make_batch,
+    make_claim,
+    make_ended,
+    make_execution,
+    make_node_execution,
+    status_of,
+)
 from tests.integration.executions.races import at_once
+from tests.servers import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +36,7 @@ ONLY = [Wanted("only", (), {"value": 1})]
 
 
 def claim(execution: Execution, wanted: list[Wanted] = ONLY, *, worker: str = "w1") -> list[Claim]:
-    return leases.claim(execution.pk, wanted, worker=worker)
+    return claim_all(execution, wanted, worker=worker)
 
 
 def expire_all(execution: Execution) -> None:
@@ -150,28 +164,28 @@ class TestRaces:
 
 
 class TestRenew:
-    def test_extends_what_is_ours_and_says_so(self):
+    def test_extends_what_is_ours(self):
         execution = make_execution()
         mine = make_claim(execution, path=(1, 2))
         expire_all(execution)
 
-        kept = leases.renew([mine])
+        lost = leases.renew([mine])
 
         row = NodeExecution.objects.get(execution=execution)
-        assert kept == {(execution.pk, "only", (1, 2))}
+        assert lost == set()
         assert row.lease_expires_at is not None
         assert row.lease_expires_at > now()
 
-    def test_leaves_what_was_taken_over(self):
+    def test_leaves_what_was_taken_over_and_says_so(self):
         execution = make_execution()
         mine = make_claim(execution)
         expire_all(execution)
         make_claim(execution, worker="w2")
         before = NodeExecution.objects.get(execution=execution).lease_expires_at
 
-        kept = leases.renew([mine])
+        lost = leases.renew([mine])
 
-        assert kept == set()
+        assert lost == {(execution.pk, "only", ())}
         assert NodeExecution.objects.get(execution=execution).lease_expires_at == before
 
     def test_leaves_what_has_ended(self):
@@ -181,9 +195,14 @@ class TestRenew:
         assert leases.renew([Claim(execution.pk, "only", (), fence=1, attempt=1)]) == set()
 
     def test_renews_claims_of_several_executions_at_once(self):
-        claims = [make_claim(make_execution()) for _ in range(3)]
+        executions = [make_execution() for _ in range(3)]
+        claims = [make_claim(execution) for execution in executions]
+        for execution in executions:
+            expire_all(execution)
 
-        assert leases.renew(claims) == {(one.execution_id, "only", ()) for one in claims}
+        leases.renew(claims)
+
+        assert NodeExecution.objects.filter(execution__in=executions, lease_expires_at__gt=now()).count() == 3
 
 
 class TestGiveUp:
@@ -209,3 +228,58 @@ class TestGiveUp:
 def shuffled(wanted: list[Wanted], turn: int) -> list[Wanted]:
     """Return the same in another order: whoever locks rows in an order of its own may wait in a circle."""
     return [*wanted[turn:], *wanted[:turn]] if turn % 2 else [*reversed(wanted)]
+
+
+class Listener:
+    """Somebody who holds leases."""
+
+    def __init__(self) -> None:
+        self.lost = threading.Event()
+
+    def lose(self) -> None:
+        self.lost.set()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestHeartbeat:
+    @pytest.fixture
+    def worker(self, settings: Any) -> Iterator[Worker]:
+        settings.AGENTPLATFORM_HEARTBEAT_S = 0.05
+        worker = Worker()
+        yield worker
+        worker.drop(list(worker._held))
+        with connection.cursor() as cursor:
+            # Its threads live as long as the process; their connections must not outlive the test's database.
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    def test_keeps_a_lease_alive(self, worker):
+        claim, listener = make_claim(make_execution()), Listener()
+        worker.hold([claim], listener)
+        before = NodeExecution.objects.get().lease_expires_at
+
+        wait_until(lambda: NodeExecution.objects.get().lease_expires_at > before, what="The renewal")
+
+        assert not listener.lost.is_set()
+
+    def test_tells_who_has_lost_a_lease(self, worker):
+        execution, listener = make_execution(), Listener()
+        claim = make_claim(execution)
+        expire_all(execution)
+        make_claim(execution, worker="w2")
+
+        worker.hold([claim], listener)
+
+        assert listener.lost.wait(10)
+
+    def test_does_not_take_an_end_for_a_loss(self, worker):
+        """Between the commit of a settle and its answer the row has ended, and its lease is still held here."""
+        execution, listener = make_execution(), Listener()
+        claims = claim_all(execution, [Wanted("only", (number,), {}) for number in range(2)])
+        worker.hold(claims, listener)
+
+        settle([make_batch(execution, [make_ended(plan_of(execution.version_id), claims[0])])])
+
+        assert not listener.lost.wait(0.5)

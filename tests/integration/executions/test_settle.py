@@ -12,6 +12,7 @@ from django.db import connection
 from agentplatform.lib.clock import now
 from blocks.sdk import BlockError
 from executions import leases
+from executions.batch import Batch, Ended, Settled
 from executions.engine.items import Outcome
 from executions.engine.plan import Plan
 from executions.engine.progress import Closed
@@ -20,7 +21,8 @@ from executions.engine.status import NodeStatus, Status
 from executions.errors import LeaseLost, NotRunning
 from executions.models import Execution, NodeExecution
 from executions.plans import plan_of
-from executions.settle import Batch, Ended, Settled, settle, stop_if_idle
+from executions.settle import settle as settle_all
+from executions.settle import stop_if_idle
 from executions.worker import patiently
 from graphs.models import GraphVersion
 from tests.blocks import node
@@ -44,6 +46,18 @@ ERROR = BlockError("No.", code="PROBE_FAILED", hint="Try again.").as_dict()
 def two_segments() -> GraphVersion:
     """Return a graph of two nodes that know nothing of each other, in two segments."""
     return make_published([node("a", "test.echo-io", input=1), node("b", "test.echo-io", input=2)])
+
+
+def settle(batch: Batch) -> Settled:
+    """Settle one batch.
+
+    Raises:
+        LeaseLost, NotRunning: nothing was written.
+    """
+    (settled,) = settle_all([batch])
+    if not isinstance(settled, Settled):
+        raise settled
+    return settled
 
 
 def planned(execution: Execution) -> Plan:
@@ -105,7 +119,9 @@ class TestSettle:
         out = unclaimed(execution, "out")
         out.usage, out.cost_microcredits, out.outcome = usage, 6, Outcome(NodeStatus.SUCCEEDED, {"output": [42]})
 
-        settled = settle(make_batch(execution, [ended, out], segments=[0]))
+        known = {out.node: {(): out.outcome}}
+
+        settled = settle(make_batch(execution, [ended, out], segments=[0], known_outputs=known))
 
         execution.refresh_from_db()
         assert settled.is_final
@@ -203,6 +219,42 @@ class TestSettle:
             settle(make_batch(execution, [ended], segments=segments))
 
         assert rows_of(execution.pk)["a", ()].status == NodeStatus.RUNNING
+
+
+class TestTogether:
+    """What several lanes have found out is written with one commit, and none spoils it for the others."""
+
+    def test_writes_batches_of_several_executions(self):
+        executions = [make_execution(two_segments()) for _ in range(3)]
+
+        settled = settle_all([_one_batch_each(execution)[0] for execution in executions])
+
+        assert settled == [Settled(done=frozenset({0}))] * 3
+        assert {rows_of(execution.pk)["a", ()].status for execution in executions} == {NodeStatus.SUCCEEDED}
+
+    def test_ends_an_execution_whose_last_segments_come_in_two_batches(self):
+        execution = make_execution(two_segments())
+
+        settled = settle_all(_one_batch_each(execution))
+
+        assert [one.is_final for one in settled if isinstance(one, Settled)] == [False, True]
+        assert status_of(execution) == Status.SUCCEEDED
+
+    def test_writes_all_but_the_one_that_is_refused(self):
+        executions = [make_execution(two_segments()) for _ in range(3)]
+        batches = [_one_batch_each(execution)[0] for execution in executions]
+        run_out(executions[1])
+        make_claim(executions[1], "a", worker="w2")
+
+        settled = settle_all(batches)
+
+        assert isinstance(settled[1], LeaseLost)
+        assert [settled[0], settled[2]] == [Settled(done=frozenset({0}))] * 2
+        assert [rows_of(execution.pk)["a", ()].status for execution in executions] == [
+            NodeStatus.SUCCEEDED,
+            NodeStatus.RUNNING,
+            NodeStatus.SUCCEEDED,
+        ]
 
 
 class TestReplay:
@@ -374,7 +426,7 @@ class TestTwoAtOnce:
 def _settle_or_claim(batch: Batch, *, is_claim: bool) -> Any:
     if not is_claim:
         return patiently(settle, batch)
-    return patiently(leases.claim, batch.execution_id, [leases.Wanted("a", (), {})], worker="w2")
+    return patiently(leases.claim, {batch.execution_id: [leases.Wanted("a", (), {})]}, worker="w2")
 
 
 def _one_batch_each(execution: Execution) -> list[Batch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 import pytest
@@ -71,9 +72,7 @@ class Run:
             if isinstance(canvas, Chord):
                 waiting = list(canvas.header)
                 for lane in canvas.header:
-                    self.begin(
-                        lane, lambda lane=lane, canvas=canvas, waiting=waiting: self._meet(lane, canvas, waiting)
-                    )
+                    self.begin(lane, partial(self._meet, lane, canvas, waiting))
             else:
                 self._follow(lanes_of(canvas))
 
