@@ -118,6 +118,6 @@ def _is_altered(given: Any, kept: Any) -> bool:
             return True
         pairs = zip(given.items(), kept.items(), strict=True)
         return any(_is_altered(key, its) or _is_altered(value, theirs) for (key, value), (its, theirs) in pairs)
-    if isinstance(given, list | tuple):
+    if isinstance(given, list | tuple) and isinstance(kept, list):
         return any(_is_altered(one, its) for one, its in zip(given, kept, strict=True))
     return False

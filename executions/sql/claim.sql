@@ -28,6 +28,8 @@ WHERE NOT EXISTS (
     WHERE n.execution_id = f.execution_id AND n.node_key = f.node_key AND n.item_path = f.item_path
       AND (n.status <> 'RUNNING' OR n.lease_expires_at >= now())
 )
+-- In one order for all, so that two claims of the same firings do not wait for each other.
+ORDER BY e.id, f.node_key, f.item_path
 ON CONFLICT (execution_id, node_key, item_path) DO UPDATE
     SET attempt = mine.attempt + 1, fence = mine.fence + 1, lease_expires_at = excluded.lease_expires_at,
         worker = excluded.worker, started_at = now()
