@@ -103,6 +103,10 @@ if DATABASES["default"]:
         "CONN_HEALTH_CHECKS": True,  # a connection that died with its server is replaced, not reported
         "ATOMIC_REQUESTS": False,  # services own their transactions: a request is not one
     }
+    # The hot statements are prepared; a pooler that shares connections within a session can not have that.
+    DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = (
+        5 if env_bool("AGENTPLATFORM_DB_PREPARE", default=True) else None
+    )
 
 # --- Redis or Valkey: the messenger ---
 REDIS_URL = env_secret("REDIS_URL")
@@ -185,9 +189,9 @@ CELERY_BEAT_SCHEDULE = {
         # One that nobody took in time is worth nothing: the next one looks at the same rows.
         "options": {"queue": "default", "expires": AGENTPLATFORM_RECONCILE_S * 2},
     },
-    "ensure-partitions": {  # three months ahead, so a week without beat is no harm
+    "ensure-partitions": {  # two months ahead, so a week without beat is no harm
         "task": "executions.ensure_partitions",
-        "schedule": timedelta(hours=6),
+        "schedule": timedelta(hours=1),
         "options": {"queue": "default", "expires": 3600},
     },
 }

@@ -34,10 +34,10 @@ class Ended:
     #: It failed and nothing in the graph deals with that.
     is_fatal: bool = False
 
-    def as_record(self, execution_id: UUID) -> dict[str, Any]:
+    def as_record(self, execution_id: str) -> dict[str, Any]:
         """Return the row as the statements take it."""
         record = {
-            "execution_id": str(execution_id),
+            "execution_id": execution_id,
             "node_key": self.node_key,
             "item_path": self.path,
             "status": self.outcome.status,

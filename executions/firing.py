@@ -7,6 +7,8 @@ import logging
 from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from math import ceil
+from threading import current_thread, main_thread
 from time import perf_counter
 from typing import Any
 from uuid import UUID
@@ -17,7 +19,8 @@ from pydantic_core import to_json
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
 from blocks import registry
-from blocks.sdk import Block, BlockError, BlockType, Effects, Placement
+from blocks.jsonable import clean_text
+from blocks.sdk import Block, BlockError, BlockType, Effects, Placement, Usage
 from executions.batch import Ended
 from executions.context import FiringContext
 from executions.engine.items import ERROR_PIN, Outcome
@@ -32,6 +35,11 @@ logger = logging.getLogger(__name__)
 
 #: A firing that was begun so often without an end kills its worker; it is not begun again.
 MAX_ATTEMPTS = 3
+#: Of one reported usage: what any reader of JSON still counts exactly.
+MAX_AMOUNT = 2**53
+FRACTIONAL = frozenset({"usd", "seconds"})
+#: Of what an error says, and of its code, which has a column of this width.
+MAX_LENGTH, MAX_LENGTHS = 10_000, {"code": 64}
 
 
 def values_of(node: PlanNode, firing: Firing, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,6 +69,7 @@ async def fire(
     started_at, begun = now(), perf_counter()
     outputs: dict[str, list[Any]] = {}
     error: dict[str, str] = {}
+    usage: dict[str, int | float | str] = {}
     cost = 0
     try:
         if isinstance(values, AppError):
@@ -69,17 +78,22 @@ async def fire(
         block = registry.runnable(node.block_id)
         await _collect(block, block(context), values, outputs)
         context.usage.seconds = perf_counter() - begun if _has_price_per_second(block) else 0.0
+        usage = _countable(context.usage)
         cost = cost_of(context.usage, block.cost_config)
     except AppError as failure:
         error = failure.as_dict()
     except TimeoutError:
         error = BlockError(f"{node.key} took longer than it may.", code="TIMEOUT", hint="Raise its limit.").as_dict()
-    except Exception as crash:
+    except BaseException as crash:
+        # A block that exits, or lets the end of a task of its own escape, must neither end the worker nor be waited for for ever.
+        if _is_asked_to_stop(crash):
+            raise
         logger.exception("Block %s crashed in node %s of execution %s", node.block_id, node.key, execution_id)
         error = BlockError(
             f"{type(crash).__name__}: {crash}", code="BLOCK_CRASHED", hint="This is a fault in the block."
         ).as_dict()
     if error:
+        error = _storable(error)
         outputs = {ERROR_PIN: [{key: error[key] for key in ("code", "message", "hint")}]} if node.handles_errors else {}
     return Ended(
         node=node.index,
@@ -88,8 +102,8 @@ async def fire(
         outcome=Outcome(NodeStatus.FAILED if error else NodeStatus.SUCCEEDED, outputs),
         claim=claim,
         inputs=values if isinstance(values, dict) else {},
-        error=_storable(error),
-        usage=context.usage.as_dict(),
+        error=error,
+        usage=usage,
         cost_microcredits=cost,
         queued_at=queued_at,
         started_at=started_at,
@@ -185,6 +199,42 @@ def _has_price_per_second(block: type[Block]) -> bool:
     return block.cost_config is not None and block.cost_config.cost_type == "second"
 
 
+def _is_asked_to_stop(ending: BaseException) -> bool:
+    """Say whether it is the platform that ends this firing, and not its block."""
+    if isinstance(ending, asyncio.CancelledError):
+        task = _current_task()
+        return task is not None and task.cancelling() > 0
+    if isinstance(ending, SystemExit | KeyboardInterrupt):
+        # Signals reach the main thread only.
+        return current_thread() is main_thread()
+    return isinstance(ending, GeneratorExit)
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        # What only computes runs without an event loop.
+        return None
+
+
+def _countable(usage: Usage) -> dict[str, int | float | str]:
+    """Return what a block reported as the rows keep it: it is added up there, so what is counted is whole and nothing is endless.
+
+    Raises:
+        BlockError: an amount is not a number or far too large (`USAGE_INVALID`).
+    """
+    kept: dict[str, int | float | str] = {}
+    for name, amount in usage.as_dict().items():
+        if isinstance(amount, str):
+            kept[name] = clean_text(amount)
+        elif not amount <= MAX_AMOUNT:  # NaN neither
+            raise BlockError(f"The usage {name!r} can not be {amount}.", code="USAGE_INVALID")
+        else:
+            kept[name] = float(amount) if name in FRACTIONAL else ceil(amount)
+    return kept
+
+
 def _storable(error: dict[str, str]) -> dict[str, str]:
-    # Postgres text holds neither NUL nor half a surrogate pair; an error must be storable whatever it quotes.
-    return {key: text.replace("\0", "\ufffd").encode("utf-8", "replace").decode() for key, text in error.items()}
+    """Return an error that fits its row, whatever it quotes and whatever its block made of it."""
+    return {key: clean_text(str(text))[: MAX_LENGTHS.get(key, MAX_LENGTH)] for key, text in error.items()}

@@ -20,9 +20,10 @@ from blocks.sdk import Placement
 from executions import launch, leases
 from executions.batch import Batch, Ended, Settled
 from executions.engine.compile import Canvas, Chain, Lane, compile, spread
+from executions.engine.items import Path
 from executions.engine.progress import Firing, Progress
 from executions.engine.segments import CPU_QUEUE
-from executions.errors import LeaseLost, NotRunning
+from executions.errors import LeaseLost
 from executions.firing import fire, fire_now, values_of
 from executions.leases import Claim, Wanted
 from executions.settle import stop_if_idle
@@ -91,7 +92,7 @@ class LaneRun:
         self.waits = 0
         self.ended: list[Ended] = []
         self.reported: set[int] = set()
-        self.spreads: list[tuple[int, list[int]]] = []
+        self.spreads: list[tuple[int, list[Path]]] = []
         #: Leases held; those of firings on the loop are let run out if this breaks off.
         self.claims: set[Claim] = set()
         self.following: Lane | None = None
@@ -117,7 +118,9 @@ class LaneRun:
                     continue
                 if not self.waits:
                     break
-                yield Request(Needs.NEWS, self)
+                # That it is lost may have been heard while it did not listen: then no news will ever come.
+                if not self.is_lost:
+                    yield Request(Needs.NEWS, self)
                 if self.is_lost:
                     raise LeaseLost
             if (self.is_stopping or self.was_refused) and not self.is_over:
@@ -151,8 +154,7 @@ class LaneRun:
             by_node.setdefault(firing.node, []).append(firing)
         for node, firings in by_node.items():
             if self._is_too_much(node, len(firings)):
-                positions = {path: position for position, path in enumerate(self.progress.paths_of(node))}
-                self.spreads.append((node, [positions[firing.path] for firing in firings]))
+                self.spreads.append((node, [firing.path for firing in firings]))
                 ready = [firing for firing in ready if firing.node != node]
         return ready
 
@@ -199,7 +201,13 @@ class LaneRun:
             task.add_done_callback(self._tasks.discard)
 
     async def _run_on_loop(self, begun: _Begun) -> None:
-        self.inbox.put((self, await fire(*self._firing(begun))))
+        ended: Ended | None = None
+        try:
+            ended = await fire(*self._firing(begun))
+        finally:
+            # Whatever became of it, nobody may wait for it for ever.
+            self.is_lost = self.is_lost or ended is None
+            self.inbox.put((self, ended))
 
     def _run_cheap(self) -> list[Firing]:
         """Run everything that only computes, and what that makes ready in turn. Return what must be claimed first."""
@@ -218,7 +226,7 @@ class LaneRun:
         self.cheap.extend(_Begun(one, self._values(one), None, queued_at) for one in ready if self._is_cheap(one))
         return [firing for firing in ready if not self._is_cheap(firing)]
 
-    def _settle(self) -> Generator[Request, Settled | LeaseLost | NotRunning, None]:
+    def _settle(self) -> Generator[Request, Settled | Exception, None]:
         """Write what has ended, and find out what may begin elsewhere."""
         batch = self._batch()
         if not (batch.ended or batch.closed or batch.segments):
@@ -247,7 +255,8 @@ class LaneRun:
         if not wave:
             return
         canvases = compile(self.plan, settled.done, launch.limits(), wave=wave)
-        if self.following is None and not self.waits:
+        # What is covered waits for this task to return.
+        if self.following is None and not self.waits and not self.lane.covered:
             canvases = self._keep_one(canvases)
         launch.send(self.snapshot.execution_id, canvases)
 
@@ -263,7 +272,13 @@ class LaneRun:
     def _spread(self) -> None:
         """Send what was too much for one task as a chord of chunks that meets in this lane again."""
         spreads, self.spreads = self.spreads, []
-        for node, positions in spreads:
+        for node, paths in spreads:
+            # What runs elsewhere is left out: its chunks would claim nothing, come back at once, and be spread again and again.
+            held = patiently(leases.held, self.snapshot.execution_id, self.plan.nodes[node].key)
+            position_of = {path: position for position, path in enumerate(self.progress.paths_of(node))}
+            positions = [position_of[path] for path in paths if path not in held]
+            if not positions:
+                continue
             # This task returns before its chunks end, so what its canvas sends on comes too early: nothing is covered any more.
             lane = replace(self.lane, segments=(self.plan.nodes[node].segment,), covered=())
             launch.send(self.snapshot.execution_id, [spread(lane, node, positions, launch.limits())])

@@ -41,6 +41,10 @@ def launch(execution_ids: Sequence[UUID]) -> None:
         except UnknownBlock as error:
             _fail(execution_id, error)
             continue
+        except Exception:
+            # One version that can not be planned must not keep all others from being sent.
+            logger.exception("Execution %s can not be planned", execution_id)
+            continue
         lanes.extend(Work(execution_id, canvas) for canvas in canvases if isinstance(canvas, Lane))
         send(execution_id, [canvas for canvas in canvases if not isinstance(canvas, Lane)])
     send_lanes(lanes)

@@ -9,10 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models.functions import Now
 
 from agentplatform.lib.ids import uuid7
 from executions import statements
 from executions.engine.items import Path
+from executions.engine.status import NodeStatus
+from executions.models import NodeExecution
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,13 @@ def give_up(claims: Iterable[Claim]) -> None:
     """Let these leases run out now, so that another worker can take over at once."""
     with statements.cursor() as cursor:
         statements.run(cursor, "expire", claims=statements.records([c.as_record() for c in claims]))
+
+
+def held(execution_id: UUID, node_key: str) -> set[Path]:
+    """Return the paths at which a worker holds the lease of a node."""
+    running = NodeExecution.objects.filter(execution_id=execution_id, node_key=node_key, status=NodeStatus.RUNNING)
+    live = running.filter(lease_expires_at__gte=Now())
+    return {tuple(path) for path in live.values_list("item_path", flat=True)}
 
 
 def lease() -> timedelta:

@@ -11,8 +11,11 @@ from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
+
 from executions import leases, worker
 from executions.engine.compile import Lane
+from executions.engine.items import Path
 from executions.errors import LeaseLost, NotRunning
 from executions.lane_run import Inbox, LaneRun, Needs, Request, Steps
 from executions.leases import Claim, Wanted
@@ -75,19 +78,30 @@ def _answer(asked: list[tuple[Steps, Request]]) -> Iterator[Answered]:
             continue
         try:
             answers = worker.patiently(call, [value for _, value in alike])
-        except Exception as error:  # noqa: BLE001 - raised again in each lane that asked
+        except (OperationalError, InterfaceError) as error:
             answers = [error] * len(alike)
+        except Exception as error:  # noqa: BLE001 - raised again in the lane that asked
+            if len(alike) > 1:
+                # One of them is at fault: which one shows when each asks alone.
+                for one in asked:
+                    if one[1].needs is needs:
+                        yield from _answer([one])
+                continue
+            answers = [error]
         yield from zip((steps for steps, _ in alike), answers, strict=True)
 
 
 def _claim(wanted: list[tuple[UUID, Sequence[Wanted]]]) -> list[list[Claim]]:
-    together: dict[UUID, list[Wanted]] = {}
+    # Two lanes may want the same firing: the first gets it.
+    together: dict[UUID, dict[tuple[str, Path], Wanted]] = {}
     for execution_id, firings in wanted:
-        together.setdefault(execution_id, []).extend(firings)
-    claims = leases.claim(together, worker=worker.current().name)
+        its = together.setdefault(execution_id, {})
+        for firing in firings:
+            its.setdefault((firing.node_key, firing.path), firing)
+    claims = leases.claim({one: list(its.values()) for one, its in together.items()}, worker=worker.current().name)
     places = {(claim.execution_id, claim.node_key, claim.path): claim for one in claims.values() for claim in one}
     return [
-        [places[place] for firing in firings if (place := (execution_id, firing.node_key, firing.path)) in places]
+        [places.pop(place) for firing in firings if (place := (execution_id, firing.node_key, firing.path)) in places]
         for execution_id, firings in wanted
     ]
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
+from django.db.models.functions import Now
 
+from agentplatform.lib.clock import now
 from executions import statements
 from executions.batch import Batch, Ended, Settled, outputs_of
 from executions.engine.items import Outcome, Path
@@ -15,16 +17,21 @@ from executions.errors import LeaseLost, NotRunning
 from executions.models import Execution, NodeExecution
 
 
-def settle(batches: Sequence[Batch]) -> list[Settled | LeaseLost | NotRunning]:
+def settle(batches: Sequence[Batch]) -> list[Settled | Exception]:
     """Write batches, each guarded by the fence of every claim in it: all in one transaction, or each in its own if one is refused.
 
     Return, for each, where its execution stands, or why nothing of it was written: `LeaseLost` where a claim is not ours any more,
-    `NotRunning` where the execution has been stopped or has ended.
+    `NotRunning` where the execution has been stopped or has ended, the database's own error where it can not store something.
+
+    Raises:
+        OperationalError, InterfaceError: the database is away or asks to try again; all of it may be settled again.
     """
     if len(batches) > 1:
         try:
             return list(_write(batches))
-        except (IntegrityError, LeaseLost, NotRunning):
+        except (OperationalError, InterfaceError):
+            raise
+        except (DatabaseError, LeaseLost, NotRunning):
             # One of them is refused: which one shows when each is alone.
             pass
     return [_alone(batch) for batch in batches]
@@ -45,22 +52,29 @@ def stop_if_idle(batch: Batch) -> Settled:
         return _stop_if_idle(batch, done) if is_stopping else Settled(done=done)
 
 
-def _alone(batch: Batch) -> Settled | LeaseLost | NotRunning:
+def _alone(batch: Batch) -> Settled | Exception:
     try:
-        (settled,) = _write([batch])
+        try:
+            (settled,) = _write([batch])
+        except NotRunning:
+            # It may be stopping, which this worker does not know yet: then what has ended is kept all the same.
+            (settled,) = _write([batch], knows_end=False)
     except (IntegrityError, LeaseLost):
         return _settled_before(batch) or LeaseLost()
-    except NotRunning as reason:
+    except (OperationalError, InterfaceError):
+        raise
+    except (DatabaseError, NotRunning) as reason:
         return reason
     return settled
 
 
-def _write(batches: Sequence[Batch]) -> list[Settled]:
+def _write(batches: Sequence[Batch], *, knows_end: bool = True) -> list[Settled]:
     with transaction.atomic(durable=True):
         done = [batch.done_before.union(batch.segments) for batch in batches]
         # What the worker knows to be all ends its execution with the same visit; the rest has to look at what others have done.
         last = [
-            one.failed is None and len(its) == len(one.plan.segments) for one, its in zip(batches, done, strict=True)
+            knows_end and one.failed is None and len(its) == len(one.plan.segments)
+            for one, its in zip(batches, done, strict=True)
         ]
         ends = [
             _end(one, Status.SUCCEEDED, one.segments) for one, is_last in zip(batches, last, strict=True) if is_last
@@ -74,8 +88,10 @@ def _write(batches: Sequence[Batch]) -> list[Settled]:
 
 def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]]) -> None:
     """Write firings, and the ends of executions, in one visit to the database."""
-    claimed = [one.as_record(batch.execution_id) for batch in batches for one in batch.ended if one.claim]
-    ran = [one.as_record(batch.execution_id) for batch in batches for one in batch.ended if not one.claim]
+    ids = {batch.execution_id: str(batch.execution_id) for batch in batches}
+    written = [(one, one.as_record(ids[batch.execution_id])) for batch in batches for one in batch.ended]
+    claimed = [record for one, record in written if one.claim]
+    ran = [record for one, record in written if not one.claim]
     closed = [record for batch in batches for record in batch.closed_records()]
     with statements.together() as send:
         settled = send("settle", ended=statements.records(claimed)) if claimed else None
@@ -84,11 +100,10 @@ def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]]) -> None:
         if closed:
             send("close", rows=statements.records(closed))
         finished = send("finish", finished=statements.records(ends)) if ends else None
-        send.sync()
-        if settled and settled.rowcount != len(claimed):
-            raise LeaseLost
-        if finished and finished.rowcount != len(ends):
-            raise NotRunning
+    if settled and settled.rowcount != len(claimed):
+        raise LeaseLost
+    if finished and finished.rowcount != len(ends):
+        raise NotRunning
 
 
 def _advance(batch: Batch) -> Settled:
@@ -126,7 +141,11 @@ def _note(batch: Batch, failed: Ended | None) -> tuple[frozenset[int], bool]:
 def _stop_if_idle(batch: Batch, done: frozenset[int]) -> Settled:
     # Asked after the execution's lock is ours, in a statement of its own: so it sees what others settled meanwhile.
     runs = NodeExecution.objects.filter(execution_id=batch.execution_id, status=NodeStatus.RUNNING)
-    return Settled(done=done, is_stopping=True) if runs.exists() else _finish(batch, Status.FAILED)
+    if runs.filter(lease_expires_at__gte=Now()).exists():
+        return Settled(done=done, is_stopping=True)
+    # Left behind by workers that are gone: as nothing is claimed any more, nobody would ever end them.
+    runs.move(NodeStatus.CANCELLED, ended_at=now(), lease_expires_at=None)
+    return _finish(batch, Status.FAILED)
 
 
 def _finish(batch: Batch, status: Status) -> Settled:

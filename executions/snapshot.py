@@ -56,6 +56,5 @@ def _known(execution_id: UUID, plan: Plan, lane: Lane) -> dict[tuple[int, Path],
         execution_id=execution_id, node_key__in=[plan.nodes[node].key for node in nodes], status__in=NODE_FINAL
     ).values_list("node_key", "item_path", "status", "outputs")
     return {
-        (plan.index_of[key], tuple(path)): Outcome(NodeStatus(status), outputs)
-        for key, path, status, outputs in rows.iterator()
+        (plan.index_of[key], tuple(path)): Outcome(NodeStatus(status), outputs) for key, path, status, outputs in rows
     }

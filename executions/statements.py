@@ -5,8 +5,8 @@ They are prepared on each connection: planning them anew, over all partitions, w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,30 +33,21 @@ def run(cursor: Cursor, name: str, **values: Any) -> None:
     cursor.execute(_statement(name), values, prepare=True)
 
 
-class Together:
-    """Statements sent without waiting for each other: their results, and their errors, are there after `sync`."""
+@contextmanager
+def together() -> Iterator[Callable[..., Cursor]]:
+    """Send many statements in one visit to the database: yield a function like `run` that returns the cursor of each.
 
-    def __init__(self, pipeline: psycopg.Pipeline, stack: ExitStack) -> None:
-        self._pipeline = pipeline
-        self._stack = stack
+    Their results, and their errors, are there once the block is left.
+    """
+    connection.ensure_connection()
 
-    def __call__(self, name: str, **values: Any) -> Cursor:
-        """Send a statement. Return the cursor that will hold its result."""
-        opened = self._stack.enter_context(psycopg.Cursor(connection.connection))
+    def send(name: str, **values: Any) -> Cursor:
+        opened: Cursor = psycopg.Cursor(connection.connection)
         run(opened, name, **values)
         return opened
 
-    def sync(self) -> None:
-        """Wait for all results."""
-        self._pipeline.sync()
-
-
-@contextmanager
-def together() -> Iterator[Together]:
-    """Open a pipeline on Django's connection: many statements in one visit to the database."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.pipeline() as pipeline, ExitStack() as stack:
-        yield Together(pipeline, stack)
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield send
 
 
 def records(rows: Sequence[Mapping[str, Any]]) -> str:

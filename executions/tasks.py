@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import shared_task
 
-from executions import messages, reconcile, runner
+from executions import messages, reconcile, runner, worker
 
 
 @shared_task(name=messages.TASK)
@@ -18,10 +18,10 @@ def run_segment(*, version: int, queue: str, work: list[list[Any]], **_: object)
 @shared_task(name="executions.reconcile")
 def reconcile_executions(**_: object) -> int:
     """Launch again what nothing will carry on by itself. Return how many executions that were."""
-    return reconcile.reconcile()
+    return worker.patiently(reconcile.reconcile)
 
 
 @shared_task(name="executions.ensure_partitions")
 def ensure_partitions(**_: object) -> None:
     """Create the coming months' partitions."""
-    reconcile.ensure_partitions()
+    worker.patiently(reconcile.ensure_partitions)

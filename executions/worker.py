@@ -70,15 +70,14 @@ class Worker:
                 taken_over = leases.renew(held) if held else set()
                 lost = {holder for claim, holder in held.items() if _key(claim) in taken_over}
                 renewed_at = time.monotonic()
-            except (OperationalError, InterfaceError) as error:
-                logger.warning("Leases could not be renewed: %s", error)
+            except Exception as error:
+                # The thread must live on, whatever it was: without a heartbeat every lease of this process would be lost.
+                is_away = isinstance(error, OperationalError | InterfaceError)
+                logger.warning("Leases could not be renewed: %s", error, exc_info=not is_away)
                 connection.close()
                 if time.monotonic() - renewed_at > settings.AGENTPLATFORM_LEASE_S:
                     # What we hold may belong to somebody else by now, so no further effect may start here.
                     lost = set(held.values())
-            except Exception:
-                # Without a heartbeat every lease of this process would be lost; the next beat may do better.
-                logger.exception("The heartbeat failed")
             for holder in lost:
                 holder.lose()
 
@@ -102,9 +101,17 @@ def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
             pause = min(pause * 2, 2.0)
 
 
-@cache
+_starting = threading.Lock()
+
+
 def current() -> Worker:
     """Return the worker of this process."""
+    with _starting:
+        return _only()
+
+
+@cache
+def _only() -> Worker:
     return Worker()
 
 

@@ -24,7 +24,7 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One task: segments that run concurrently on one event loop."""
+    """One task: segments that run side by side in one worker."""
 
     queue: str
     segments: tuple[int, ...]

@@ -1,5 +1,6 @@
 -- End executions and add up what their firings used. Final: the life cycle and a trigger let nobody change it afterwards.
--- Safe: only a running execution ends; the caller compares the count and rolls everything back if one is missing.
+-- Safe: only a running execution ends, and none succeeds after a failure that a worker may not know of yet; the caller compares the count and
+-- rolls everything back if one is missing.
 UPDATE executions_execution AS e
 SET status = f.status, outputs = f.outputs, ended_at = greatest(now(), e.started_at),
     segments_done = e.segments_done || f.segments,
@@ -11,4 +12,4 @@ CROSS JOIN LATERAL (
            coalesce(sum(n.cost_microcredits), 0) AS cost_microcredits
     FROM executions_nodeexecution AS n WHERE n.execution_id = f.execution_id
 ) AS used
-WHERE e.id = f.execution_id AND e.status = 'RUNNING'
+WHERE e.id = f.execution_id AND e.status = 'RUNNING' AND NOT (e.is_stopping AND f.status = 'SUCCEEDED')
