@@ -104,7 +104,11 @@ if DATABASES["default"]:
         "ATOMIC_REQUESTS": False,  # services own their transactions: a request is not one
     }
     # The hot statements are prepared; a pooler that shares connections within a session can not have that.
-    DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = (
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 10,
+        "tcp_user_timeout": 15_000,  # a half-open connection must not hold the heartbeat for longer than a lease or two
+    } | DATABASES["default"].get("OPTIONS", {})
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = (
         5 if env_bool("AGENTPLATFORM_DB_PREPARE", default=True) else None
     )
 

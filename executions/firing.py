@@ -69,7 +69,6 @@ async def fire(
     started_at, begun = now(), perf_counter()
     outputs: dict[str, list[Any]] = {}
     error: dict[str, str] = {}
-    usage: dict[str, int | float | str] = {}
     cost = 0
     try:
         if isinstance(values, AppError):
@@ -78,7 +77,7 @@ async def fire(
         block = registry.runnable(node.block_id)
         await _collect(block, block(context), values, outputs)
         context.usage.seconds = perf_counter() - begun if _has_price_per_second(block) else 0.0
-        usage = _countable(context.usage)
+        _refuse_uncountable(context.usage)
         cost = cost_of(context.usage, block.cost_config)
     except AppError as failure:
         error = failure.as_dict()
@@ -103,7 +102,7 @@ async def fire(
         claim=claim,
         inputs=values if isinstance(values, dict) else {},
         error=error,
-        usage=usage,
+        usage=_counted(context.usage),
         cost_microcredits=cost,
         queued_at=queued_at,
         started_at=started_at,
@@ -218,19 +217,26 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
-def _countable(usage: Usage) -> dict[str, int | float | str]:
-    """Return what a block reported as the rows keep it: it is added up there, so what is counted is whole and nothing is endless.
+def _refuse_uncountable(usage: Usage) -> None:
+    for name, amount in usage.as_dict().items():
+        if not _is_countable(amount):
+            raise BlockError(
+                f"The usage {name!r} can not be {amount}.", code="USAGE_INVALID", hint="This is a fault in the block."
+            )
 
-    Raises:
-        BlockError: an amount is not a number or far too large (`USAGE_INVALID`).
-    """
+
+def _is_countable(amount: float | str) -> bool:
+    # Written so that NaN is refused too.
+    return isinstance(amount, str) or amount <= MAX_AMOUNT
+
+
+def _counted(usage: Usage) -> dict[str, int | float | str]:
+    """Return the usage as its row keeps it: when the execution ends it is added up there, as whole numbers where things are counted."""
     kept: dict[str, int | float | str] = {}
     for name, amount in usage.as_dict().items():
         if isinstance(amount, str):
             kept[name] = clean_text(amount)
-        elif not amount <= MAX_AMOUNT:  # NaN neither
-            raise BlockError(f"The usage {name!r} can not be {amount}.", code="USAGE_INVALID")
-        else:
+        elif _is_countable(amount):
             kept[name] = float(amount) if name in FRACTIONAL else ceil(amount)
     return kept
 

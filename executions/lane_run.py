@@ -16,7 +16,7 @@ from typing import Any
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
-from blocks.sdk import Placement
+from blocks.sdk import Effects, Placement
 from executions import launch, leases
 from executions.batch import Batch, Ended, Settled
 from executions.engine.compile import Canvas, Chain, Lane, compile, spread
@@ -171,7 +171,12 @@ class LaneRun:
         queued_at = now()
         values = {(firing.node, firing.path): self._values(firing) for firing in ready}
         wanted = [
-            Wanted(self.plan.nodes[node].key, path, given if isinstance(given, dict) else {})
+            Wanted(
+                self.plan.nodes[node].key,
+                path,
+                given if isinstance(given, dict) else {},
+                is_once=self.plan.nodes[node].block.effects is Effects.AT_MOST_ONCE,
+            )
             for (node, path), given in values.items()
         ]
         claims = yield Request(Needs.CLAIMS, (self.snapshot.execution_id, wanted))

@@ -45,6 +45,8 @@ class Wanted:
     node_key: str
     path: Path
     inputs: dict[str, Any]
+    #: It must not be begun twice, so its claim has to outlive a crash of the database.
+    is_once: bool = False
 
 
 def claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str) -> dict[UUID, list[Claim]]:
@@ -60,12 +62,15 @@ def claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str) -> dict[UUID,
         for execution_id, its_firings in wanted.items()
         for firing in its_firings
     ]
+    is_relaxed = not any(firing.is_once for its_firings in wanted.values() for firing in its_firings)
     claims: dict[UUID, list[Claim]] = {execution_id: [] for execution_id in wanted}
     with statements.cursor() as cursor:
-        records = statements.records(firings)
-        statements.run(cursor, "claim", ids=list(wanted), lease=lease(), worker=worker, firings=records)
-        for execution_id, key, path, fence, attempt in cursor:
-            claims[execution_id].append(Claim(execution_id, key, tuple(path), fence, attempt))
+        for portion in statements.portions(firings):
+            statements.run(
+                cursor, "claim", ids=list(wanted), lease=lease(), worker=worker, is_relaxed=is_relaxed, firings=portion
+            )
+            for execution_id, key, path, fence, attempt in cursor:
+                claims[execution_id].append(Claim(execution_id, key, tuple(path), fence, attempt))
     return claims
 
 

@@ -80,10 +80,13 @@ def _write(batches: Sequence[Batch], *, knows_end: bool = True) -> list[Settled]
             _end(one, Status.SUCCEEDED, one.segments) for one, is_last in zip(batches, last, strict=True) if is_last
         ]
         _write_rows(batches, ends)
-        return [
-            Settled(done=its, is_final=True) if is_last else _advance(batch)
-            for batch, its, is_last in zip(batches, done, last, strict=True)
-        ]
+        # In one order for all, so that workers that settle the same executions at once do not wait for each other.
+        order = sorted(range(len(batches)), key=lambda place: batches[place].execution_id)
+        settled = {
+            place: Settled(done=done[place], is_final=True) if last[place] else _advance(batches[place])
+            for place in order
+        }
+        return [settled[place] for place in range(len(batches))]
 
 
 def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]]) -> None:
@@ -94,13 +97,13 @@ def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]]) -> None:
     ran = [record for one, record in written if not one.claim]
     closed = [record for batch in batches for record in batch.closed_records()]
     with statements.together() as send:
-        settled = send("settle", ended=statements.records(claimed)) if claimed else None
-        if ran:
-            send("record", worker=batches[0].worker, rows=statements.records(ran))
-        if closed:
-            send("close", rows=statements.records(closed))
+        settled = [send("settle", ended=portion) for portion in statements.portions(claimed)]
+        for portion in statements.portions(ran):
+            send("record", worker=batches[0].worker, rows=portion)
+        for portion in statements.portions(closed):
+            send("close", rows=portion)
         finished = send("finish", finished=statements.records(ends)) if ends else None
-    if settled and settled.rowcount != len(claimed):
+    if sum(cursor.rowcount for cursor in settled) != len(claimed):
         raise LeaseLost
     if finished and finished.rowcount != len(ends):
         raise NotRunning

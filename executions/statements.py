@@ -16,6 +16,8 @@ from django.db import connection
 from pydantic_core import to_json
 
 SQL = Path(__file__).parent / "sql"
+#: Postgres holds 256 MB in a JSON value. Beyond this, rows are shared out over several.
+MAX_PORTION_BYTES = 64 * 1024 * 1024
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
@@ -53,6 +55,24 @@ def together() -> Iterator[Callable[..., Cursor]]:
 def records(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as the one JSON value that `jsonb_to_recordset` takes apart."""
     return to_json(rows).decode()
+
+
+def portions(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield rows as such JSON values, none of them too large for one."""
+    portion: list[bytes] = []
+    size = 0
+    for row in map(to_json, rows):
+        if portion and size + len(row) > MAX_PORTION_BYTES:
+            yield _joined(portion)
+            portion, size = [], 0
+        portion.append(row)
+        size += len(row)
+    if portion:
+        yield _joined(portion)
+
+
+def _joined(rows: Sequence[bytes]) -> str:
+    return f"[{b','.join(rows).decode()}]"
 
 
 @cache

@@ -1,8 +1,9 @@
 -- Take the leases of firings: new ones, and those whose lease has run out. Begins each execution that nobody has begun.
 -- Safe: the key (execution, node, path) lets one of two inserters win; the loser sees a live lease and takes nothing. The execution rows
--- are locked for share, so no claim slips past a worker that is just stopping one. A claim lost in a crash is harmless, so it need not wait for the disk.
+-- are locked for share, so no claim slips past a worker that is just stopping one. A claim lost in a crash is harmless where a firing may be
+-- repeated, and then need not wait for the disk.
 WITH relaxed AS MATERIALIZED (
-    SELECT set_config('synchronous_commit', 'off', true)
+    SELECT set_config('synchronous_commit', CASE WHEN %(is_relaxed)s THEN 'off' ELSE current_setting('synchronous_commit') END, true)
 ), begun AS (
     UPDATE executions_execution SET status = 'RUNNING', started_at = now()
     WHERE id = ANY(%(ids)s) AND status = 'QUEUED' AND (SELECT true FROM relaxed)

@@ -173,6 +173,32 @@ class TestLaunch:
         assert status_of(good) == Status.QUEUED
         assert len(waiting(broker)) == 1
 
+    def test_a_version_that_can_not_be_planned_keeps_no_other_from_being_sent(self, broker):
+        good = make_execution(make_published([node("a", "test.echo-io", input=1)]))
+        bad = make_published([node("a", "test.echo-io", input=1)])
+        bad_execution = make_execution(bad)
+        _link_to_itself(bad.pk)
+
+        launch.launch([bad_execution.pk, good.pk])
+
+        assert status_of(bad_execution) == Status.QUEUED
+        assert len(waiting(broker)) == 1
+
+
+def _link_to_itself(version_id: Any) -> None:
+    """Draw a circle into a published version: what validation and triggers refuse."""
+    from django.db import connection
+
+    from executions.plans import plan_of
+    from graphs.models import Link, Node
+
+    own = Node.objects.get(version_id=version_id)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        Link.objects.create(version_id=version_id, source=own, source_pin="output", sink=own, sink_pin="input", order=0)
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    plan_of.cache_clear()
+
 
 def _rename_block(version_id: Any, block_id: str) -> None:
     """Make a published version name a block that is not installed: what an operator does who removes one."""

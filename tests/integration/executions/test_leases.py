@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from agentplatform.lib.clock import now
-from executions import leases
+from executions import leases, statements
 from executions.engine.status import NodeStatus, Status
 from executions.leases import Claim, Wanted
 from executions.models import Execution, NodeExecution
@@ -113,6 +113,30 @@ class TestClaim:
         Execution.objects.all().delete()
 
         assert claim(execution) == []
+
+    def test_takes_more_than_fits_into_one_value_of_the_database(self, monkeypatch):
+        monkeypatch.setattr(statements, "MAX_PORTION_BYTES", 100)
+        execution = make_execution()
+
+        claims = claim(execution, [Wanted("only", (number,), {"value": "x" * 40}) for number in range(10)])
+
+        assert {one.path for one in claims} == {(number,) for number in range(10)}
+
+    @pytest.mark.django_db(transaction=True)
+    def test_is_on_disk_before_something_begins_that_may_happen_once_only(self):
+        execution = make_execution()
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = on")
+            cursor.execute("SELECT pg_current_wal_insert_lsn()")
+            (before,) = cursor.fetchone()
+
+        claim(execution, [Wanted("only", (), {}, is_once=True)])
+
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_current_wal_flush_lsn() > %s::pg_lsn", [before])
+            (is_flushed,) = cursor.fetchone()
+            cursor.execute("RESET synchronous_commit")
+        assert is_flushed
 
     def test_does_not_begin_a_second_time(self):
         execution = make_execution()

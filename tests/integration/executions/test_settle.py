@@ -334,6 +334,16 @@ class TestStopping:
         assert (first.is_stopping, between) == (True, Status.RUNNING)
         assert (second.is_final, status_of(execution)) == (True, Status.FAILED)
 
+    def test_keeps_what_the_last_one_found_out_who_does_not_know_that_it_stops(self):
+        execution = make_execution(two_segments())
+        claim = make_claim(execution, "a")
+        Execution.objects.filter(pk=execution.pk).update(is_stopping=True, error_code="PROBE_FAILED")
+
+        settled = settle(make_batch(execution, [make_ended(planned(execution), claim)], segments=[0, 1]))
+
+        assert (settled.is_final, status_of(execution)) == (True, Status.FAILED)
+        assert rows_of(execution.pk)["a", ()].status == NodeStatus.SUCCEEDED
+
     def test_the_first_error_stands(self):
         execution = make_execution(two_segments())
         claims = [make_claim(execution, key) for key in "ab"]
@@ -410,6 +420,23 @@ class TestTwoAtOnce:
 
             assert sorted(one.is_final for one in settled) == [False, True]
             assert status_of(execution) == Status.FAILED
+
+    def test_of_the_same_executions_in_another_order_do_not_make_a_circle_of_locks(self):
+        executions = [make_execution(two_segments()) for _ in range(12)]
+        batches = [
+            [
+                make_batch(one, [make_ended(planned(one), make_claim(one, key))], segments=[segment])
+                for one in executions
+            ]
+            for segment, key in enumerate("ab")
+        ]
+        batches[1].reverse()
+
+        # Not patiently: the one that is chosen to break the circle would simply try again.
+        settled = at_once(2, lambda number: settle_all(batches[number]))
+
+        assert all(isinstance(one, Settled) for its in settled for one in its)
+        assert {status_of(execution) for execution in executions} == {Status.SUCCEEDED}
 
     def test_a_claim_of_the_same_firing_does_not_make_a_circle_of_locks(self):
         """A message delivered twice claims what is just being settled: neither may wait for the other for ever."""
