@@ -103,14 +103,18 @@ if DATABASES["default"]:
         "CONN_HEALTH_CHECKS": True,  # a connection that died with its server is replaced, not reported
         "ATOMIC_REQUESTS": False,  # services own their transactions: a request is not one
     }
-    # The hot statements are prepared; a pooler that shares connections within a session can not have that.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 10,
         "tcp_user_timeout": 15_000,  # a half-open connection must not hold the heartbeat for longer than a lease or two
+        "prepare_threshold": None,
     } | DATABASES["default"].get("OPTIONS", {})
-    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = (
-        5 if env_bool("AGENTPLATFORM_DB_PREPARE", default=True) else None
-    )
+    # The hot statements are prepared, and planned once: planning them for each call, over all partitions, takes longer than running
+    # them. A pooler that shares connections within a session can have neither.
+    if env_bool("AGENTPLATFORM_DB_PREPARE", default=True):
+        DATABASES["default"]["OPTIONS"] |= {
+            "prepare_threshold": 5,
+            "options": f"{DATABASES['default']['OPTIONS'].get('options', '')} -c plan_cache_mode=force_generic_plan".strip(),
+        }
 
 # --- Redis or Valkey: the messenger ---
 REDIS_URL = env_secret("REDIS_URL")
