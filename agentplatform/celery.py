@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,11 @@ def refuse_unsafe_start(**_: Any) -> None:
     from agentplatform import checks
 
     checks.refuse_unsafe_start()
+
+
+@signals.beat_init.connect
+def reconcile_beside_beat(**_: Any) -> None:
+    """Let beat's process find what is stuck. Registered last: an unsafe start is refused before."""
+    from executions import reconcile
+
+    threading.Thread(target=reconcile.keep_going, args=[threading.Event()], name="reconcile", daemon=True).start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 from agentplatform.env import (
@@ -190,19 +189,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 )
 CELERY_REDIS_SOCKET_KEEPALIVE = True
 CELERY_REDIS_BACKEND_HEALTH_CHECK_INTERVAL = 10
-CELERY_BEAT_SCHEDULE = {
-    "reconcile": {
-        "task": "executions.reconcile",
-        "schedule": AGENTPLATFORM_RECONCILE_S,
-        # One that nobody took in time is worth nothing: the next one looks at the same rows.
-        "options": {"queue": "default", "expires": AGENTPLATFORM_RECONCILE_S * 2},
-    },
-    "ensure-partitions": {  # two months ahead, so a week without beat is no harm
-        "task": "executions.ensure_partitions",
-        "schedule": timedelta(hours=1),
-        "options": {"queue": "default", "expires": 3600},
-    },
-}
 
 # --- The API ---
 REST_FRAMEWORK = {

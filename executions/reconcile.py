@@ -1,8 +1,10 @@
-"""What beat asks every few seconds: find what is stuck, launch it again."""
+"""What beat does every few seconds: find what is stuck, launch it again."""
 
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,6 +19,7 @@ from agentplatform.lib.partitions import ensure_months
 from executions import launch, statements
 from executions.engine.segments import CPU_QUEUE, DEFAULT_QUEUE
 from executions.models import Execution, NodeExecution
+from executions.worker import patiently
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,25 @@ AT_ONCE = 200
 MONTHS_AHEAD = 3
 #: While messages wait at the broker, each further sending of the same execution waits so many times longer.
 PATIENCE_IN_LINE = 4.0
+PARTITIONS_EVERY_S = 3600.0
+
+
+def keep_going(stop: threading.Event) -> None:
+    """Reconcile every few seconds, and see to the coming months, until `stop`.
+
+    In beat's own process, as a message would wait for a worker: and those whose threads all wait are just the ones that need help.
+    """
+    partitions_due_at = 0.0
+    while not stop.wait(settings.AGENTPLATFORM_RECONCILE_S):
+        try:
+            patiently(reconcile)
+            if time.monotonic() >= partitions_due_at:
+                patiently(ensure_partitions)
+                partitions_due_at = time.monotonic() + PARTITIONS_EVERY_S
+        except Exception:
+            # The next round may do better; without any, nothing lost would ever be found.
+            logger.exception("Reconcile failed")
+            connection.close()
 
 
 def reconcile() -> int:

@@ -7,6 +7,7 @@ import pytest
 import redis
 from celery import current_app
 
+from executions import messages
 from tests.servers import Answer, database_url, running_worker, scripted_llm, start_worker, wait_until
 
 pytestmark = pytest.mark.slow
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.slow
 class TestWorker:
     @pytest.mark.parametrize(("queue", "pool"), [("default", "threads"), ("cpu", "prefork")])
     def test_takes_messages_from_the_tests_own_broker(self, queue, pool, redis_url):
-        current_app.send_task("executions.reconcile", queue=queue)
+        current_app.send_task(messages.TASK, kwargs={"version": 1, "queue": queue, "work": []}, queue=queue)
 
         with running_worker(queue, pool), redis.Redis.from_url(redis_url) as broker:
             wait_until(lambda: broker.llen(queue) == 0, what="That the message is taken")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -212,3 +213,31 @@ def test_a_lost_firing_counts_as_running_until_its_lease_is_over(version):
     make_node_execution(execution, status=NodeStatus.RUNNING, lease_expires_at=now() + timedelta(seconds=1))
 
     assert reconcile.reconcile() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+class TestKeepGoing:
+    def test_goes_on_after_a_round_that_failed(self, settings, monkeypatch):
+        settings.AGENTPLATFORM_RECONCILE_S = 0.01
+        stop, rounds = threading.Event(), []
+
+        def reconcile_badly() -> int:
+            rounds.append(len(rounds))
+            if len(rounds) == 3:
+                stop.set()
+            raise ValueError("as bad as it gets")
+
+        monkeypatch.setattr(reconcile, "reconcile", reconcile_badly)
+
+        reconcile.keep_going(stop)
+
+        assert rounds == [0, 1, 2]
+
+    def test_sees_to_the_coming_months(self, settings, monkeypatch):
+        settings.AGENTPLATFORM_RECONCILE_S = 0.01
+        stop, seen = threading.Event(), []
+        monkeypatch.setattr(reconcile, "ensure_partitions", lambda: (seen.append(True), stop.set()))
+
+        reconcile.keep_going(stop)
+
+        assert seen == [True]
