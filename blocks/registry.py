@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from blocks import BLOCKS
 from blocks.errors import BlockDisabled, BlockInvalid, InputInvalid, OutputInvalid, UnknownBlock
 from blocks.pins import ERROR_PIN, PinFacts, input_pins, output_pins, validate_input, validate_output
-from blocks.sdk import Block
+from blocks.sdk import Block, Effects, Retry
 
 __all__ = [
     "ERROR_PIN",
@@ -115,6 +115,10 @@ def _check(block: type[Block]) -> None:
         raise BlockInvalid(f"{_path(block)}: streams names {', '.join(sorted(unknown))}, no output pin of it.")
     if block.gathers is not None and block.gathers not in block.input_schema.model_fields:
         raise BlockInvalid(f"{_path(block)}: gathers names {block.gathers!r}, no input pin of it.")
+    if block.retry is not None and not isinstance(block.retry, Retry):
+        raise BlockInvalid(f"{_path(block)}: retry is not a Retry.")
+    if block.retry is not None and not block.retry.on and block.effects is Effects.AT_MOST_ONCE:
+        raise BlockInvalid(f"{_path(block)}: what must not happen twice is retried only on the codes that `on` names.")
     if not isasyncgenfunction(block.execute):
         raise BlockInvalid(f"{_path(block)}: execute is not an async generator: write `async def` and yield.")
 

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from agentplatform.lib.ids import uuid7
+from blocks.sdk.waiting import WaitFor
 from executions.engine.items import Outcome, Path
 from executions.engine.plan import Plan
 from executions.engine.progress import Closed
-from executions.engine.status import NodeStatus
+from executions.engine.status import NODE_FINAL, NodeStatus
 from executions.leases import Claim
+
+Amounts = dict[str, int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildCosts:
+    """What the executions used that a firing started as sub-graphs."""
+
+    microcredits: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+NO_CHILDREN = ChildCosts()
 
 
 @dataclass(slots=True)
 class Ended:
-    """How one firing ended, with all that is stored of it."""
+    """How one attempt of a firing ended, for good or to be continued, with all that is stored of it."""
 
     node: int
     node_key: str
@@ -26,13 +41,53 @@ class Ended:
     claim: Claim | None
     inputs: dict[str, Any]
     error: dict[str, str]
-    usage: dict[str, int | float | str]
+    #: Of all attempts so far, as is the cost.
+    usage: Amounts
     cost_microcredits: int
     queued_at: datetime
     started_at: datetime
     ended_at: datetime
+    attempt: int = 1
+    #: What this attempt alone cost, where others came before it.
+    own_microcredits: int | None = None
+    #: The attempts before, as far as they are not written yet.
+    history: tuple[dict[str, Any], ...] = ()
+    children: ChildCosts = NO_CHILDREN
     #: It failed and nothing in the graph deals with that.
     is_fatal: bool = False
+    #: The service it asked said when it may be asked again.
+    retry_after_s: float | None = None
+    #: It is begun again after so long.
+    due_in_s: float | None = None
+    #: It is suspended until this comes.
+    wait: WaitFor | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether the firing will not be begun again."""
+        return self.outcome.status in NODE_FINAL
+
+    def postponed(self, delay_s: float) -> Ended:
+        """Return this failed attempt as one that is followed by another after so long."""
+        return replace(
+            self,
+            outcome=Outcome(NodeStatus.PENDING),
+            attempt=self.attempt + 1,
+            history=(*self.history, self.as_history()),
+            due_in_s=delay_s,
+            is_fatal=False,
+        )
+
+    def as_history(self) -> dict[str, Any]:
+        """Return the attempt as its row remembers it."""
+        return {
+            "attempt": self.attempt,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "code": self.error.get("code", ""),
+            "message": self.error.get("message", ""),
+            "cost_microcredits": self.cost_microcredits if self.own_microcredits is None else self.own_microcredits,
+        }
 
     def as_record(self, execution_id: str) -> dict[str, Any]:
         """Return the row as the statements take it."""
@@ -41,19 +96,50 @@ class Ended:
             "node_key": self.node_key,
             "item_path": self.path,
             "status": self.outcome.status,
+            "attempt": self.attempt,
+            "due_in_s": self.due_in_s,
             "outputs": self.outcome.outputs,
             "error_code": self.error.get("code", ""),
             "error_message": self.error.get("message", ""),
             "error_hint": self.error.get("hint", ""),
             "usage": self.usage,
             "cost_microcredits": self.cost_microcredits,
+            "history": self.history,
             "queued_at": self.queued_at,
             "started_at": self.started_at,
-            "ended_at": self.ended_at,
+            "ended_at": self.ended_at if self.is_final else None,
         }
         if self.claim:
-            return record | {"fence": self.claim.fence}
+            return record | {
+                "fence": self.claim.fence,
+                "waits": 1 if self.wait else 0,
+                "child_cost_microcredits": self.children.microcredits,
+                "child_input_tokens": self.children.input_tokens,
+                "child_output_tokens": self.children.output_tokens,
+            }
         return record | {"id": str(uuid7()), "inputs": self.inputs}
+
+    def as_wait_record(self, execution_id: str) -> dict[str, Any]:
+        """Return what it waits for as the statement takes it."""
+        assert self.wait is not None
+        return {
+            "id": str(uuid7()),
+            "execution_id": execution_id,
+            "node_key": self.node_key,
+            "item_path": self.path,
+            "call_key": self.wait.call_key,
+            "kind": self.wait.kind,
+            "title": self.wait.title,
+            "form": self.wait.form,
+            "data": self.wait.data,
+            "allowed_users": self.wait.allowed_users,
+            "allowed_groups": self.wait.allowed_groups,
+            "timeout_action": self.wait.timeout_action,
+            "due_at": self.wait.due_at,
+            "due_in_s": self.wait.due_in_s,
+            "event": self.wait.event,
+            "child_id": self.wait.child_id,
+        }
 
 
 @dataclass(slots=True)
@@ -91,6 +177,19 @@ class Batch:
             for closed in self.closed
         ]
 
+    @property
+    def advances(self) -> bool:
+        """Say whether the execution itself is a step further with this, and not only its firings."""
+        return bool(self.segments) or self.failed is not None
+
+    def cancelled(self) -> list[Ended]:
+        """Return what is kept of the firings when the execution was cancelled meanwhile: what they used, and no outputs."""
+        return [
+            replace(one, outcome=Outcome(NodeStatus.CANCELLED), error={}, due_in_s=None, wait=None)
+            for one in self.ended
+            if one.claim
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -98,7 +197,14 @@ class Settled:
 
     done: frozenset[int]
     is_stopping: bool = False
+    is_paused: bool = False
     is_final: bool = False
+    #: It was told to stop: nothing more is written of it but what its firings used.
+    is_cancelling: bool = False
+    #: Its end may let this one go on that started it.
+    parent_id: UUID | None = None
+    #: Its end makes room for executions that wait to be admitted.
+    others_wait: bool = False
 
 
 def outputs_of(plan: Plan, ended: dict[int, dict[Path, Outcome]]) -> dict[str, Any]:

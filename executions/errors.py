@@ -43,3 +43,19 @@ class WaitTimedOut(AppError):
     code = "EXECUTION_WAIT_TIMED_OUT"
     status = 504
     hint = "It goes on; look at its status again later."
+
+
+class NeedsDecision(AppError):
+    """Its worker was lost, and it must not be repeated by itself."""
+
+    code = "NEEDS_DECISION"
+    status = 409
+    hint = "Look whether its effect happened, then decide: run it again, take its output, or let it fail."
+
+
+class AnswerInvalid(AppError):
+    """The answer does not fit what was asked."""
+
+    code = "ANSWER_INVALID"
+    status = 422
+    hint = "Give what the form asks for."

@@ -6,12 +6,11 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from math import ceil
 from threading import current_thread, main_thread
 from time import perf_counter
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from pydantic_core import to_json
@@ -21,20 +20,24 @@ from agentplatform.lib.errors import AppError
 from blocks import registry
 from blocks.jsonable import clean_text
 from blocks.sdk import Block, BlockError, BlockType, Effects, Placement, Usage
+from blocks.sdk.waiting import Suspended, WaitFor
 from executions.batch import Ended
+from executions.begun import Begun
 from executions.context import FiringContext
+from executions.decisions import DECISION_FORM, outputs_decided
 from executions.engine.items import ERROR_PIN, Outcome
 from executions.engine.plan import PlanNode
 from executions.engine.pricing import cost_of
 from executions.engine.progress import Firing
 from executions.engine.status import NodeStatus
-from executions.leases import Claim
+from executions.engine.waits import WaitKind
+from executions.errors import NeedsDecision
 from graphs.pins import assemble
 
 logger = logging.getLogger(__name__)
 
-#: A firing that was begun so often without an end kills its worker; it is not begun again.
-MAX_ATTEMPTS = 3
+#: A firing that so many workers were lost with is not begun again: it ends them.
+MAX_CRASHES = 3
 #: Of one reported usage: what any reader of JSON still counts exactly.
 MAX_AMOUNT = 2**53
 FRACTIONAL = frozenset({"usd", "seconds"})
@@ -55,81 +58,110 @@ def values_of(node: PlanNode, firing: Firing, inputs: Mapping[str, Any]) -> dict
     return values
 
 
-async def fire(
-    execution_id: UUID,
-    node: PlanNode,
-    firing: Firing,
-    values: dict[str, Any] | AppError,
-    claim: Claim | None,
-    queued_at: datetime,
-) -> Ended:
-    """Run the block of a node for one firing and return how it ended. Never raises, except to be cancelled."""
-    path = ",".join(map(str, firing.path))
-    context = FiringContext(idempotency_key=f"{execution_id}:{node.key}:{path}")
-    started_at, begun = now(), perf_counter()
+async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
+    """Run the block of a node for one attempt of a firing and return how it ended. Never raises, except to be cancelled."""
+    node, claim = begun.node, begun.claim
+    context = FiringContext(begun)
+    started_at, start = now(), perf_counter()
     outputs: dict[str, list[Any]] = {}
     error: dict[str, str] = {}
-    cost = 0
+    status, wait, retry_after_s = NodeStatus.SUCCEEDED, None, None
+    block: type[Block] | None = None
     try:
-        if isinstance(values, AppError):
-            raise values
-        _refuse_repetition(node, claim)
-        block = registry.runnable(node.block_id)
-        await _collect(block, block(context), values, outputs)
-        context.usage.seconds = perf_counter() - begun if _has_price_per_second(block) else 0.0
-        _refuse_uncountable(context.usage)
-        cost = cost_of(context.usage, block.cost_config)
+        if isinstance(begun.values, AppError):
+            raise begun.values
+        if (decided := decided_outputs(begun)) is not None:
+            outputs.update(decided)
+        else:
+            block = registry.runnable(node.block_id)
+            await _collect(block, block(context), begun, outputs)
     except AppError as failure:
-        error = failure.as_dict()
+        error, retry_after_s = failure.as_dict(), getattr(failure, "retry_after_s", None)
     except TimeoutError:
         error = BlockError(f"{node.key} took longer than it may.", code="TIMEOUT", hint="Raise its limit.").as_dict()
+    except Suspended as suspended:
+        status, wait = NodeStatus.WAITING, suspended.wait
+        error = NeedsDecision().as_dict() if wait.kind == WaitKind.DECISION else {}
     except BaseException as crash:
         # A block that exits, or lets the end of a task of its own escape, must neither end the worker nor be waited for for ever.
         if _is_asked_to_stop(crash):
-            raise
-        logger.exception("Block %s crashed in node %s of execution %s", node.block_id, node.key, execution_id)
-        error = BlockError(
-            f"{type(crash).__name__}: {crash}", code="BLOCK_CRASHED", hint="This is a fault in the block."
-        ).as_dict()
+            if not begun.stop.is_cancelled:
+                raise
+            status = NodeStatus.CANCELLED
+        else:
+            logger.exception("Block %s crashed in node %s of execution %s", node.block_id, node.key, begun.execution_id)
+            error = BlockError(
+                f"{type(crash).__name__}: {crash}", code="BLOCK_CRASHED", hint="This is a fault in the block."
+            ).as_dict()
+    cost = 0
+    try:
+        cost = _priced(context.usage, block, seconds=perf_counter() - start)
+    except AppError as failure:
+        error, status = error or failure.as_dict(), NodeStatus.FAILED
+    if error and status is not NodeStatus.WAITING:
+        status = NodeStatus.FAILED
     if error:
         error = _storable(error)
-        outputs = {ERROR_PIN: [{key: error[key] for key in ("code", "message", "hint")}]} if node.handles_errors else {}
+    if status is not NodeStatus.SUCCEEDED:
+        is_routed = status is NodeStatus.FAILED and node.handles_errors
+        outputs = {ERROR_PIN: [{key: error[key] for key in ("code", "message", "hint")}]} if is_routed else {}
     return Ended(
         node=node.index,
         node_key=node.key,
-        path=firing.path,
-        outcome=Outcome(NodeStatus.FAILED if error else NodeStatus.SUCCEEDED, outputs),
+        path=begun.firing.path,
+        outcome=Outcome(status, outputs),
         claim=claim,
-        inputs=values if isinstance(values, dict) else {},
+        inputs=begun.values if isinstance(begun.values, dict) else {},
         error=error,
         usage=_counted(context.usage),
         cost_microcredits=cost,
-        queued_at=queued_at,
+        queued_at=begun.queued_at,
         started_at=started_at,
         # Measured, not read off the clock: a clock that is set back must not make a firing end before it began.
-        ended_at=started_at + timedelta(seconds=perf_counter() - begun),
-        is_fatal=bool(error) and not node.handles_errors and node.on_error == "fail",
+        ended_at=started_at + timedelta(seconds=perf_counter() - start),
+        attempt=attempt,
+        children=context.children,
+        is_fatal=status is NodeStatus.FAILED and not node.handles_errors and node.on_error == "fail",
+        retry_after_s=retry_after_s,
+        wait=wait,
     )
 
 
-def fire_now(
-    execution_id: UUID,
-    node: PlanNode,
-    firing: Firing,
-    values: dict[str, Any] | AppError,
-    claim: Claim | None,
-    queued_at: datetime,
-) -> Ended:
+def fire_now(begun: Begun, *, attempt: int = 1) -> Ended:
     """Run a block that only computes on this thread, without the event loop. Never raises."""
-    coroutine = fire(execution_id, node, firing, values, claim, queued_at)
+    coroutine = fire(begun, attempt=attempt)
     try:
         awaited = coroutine.send(None)
         while True:
             # Nothing may be awaited here but an empty pause: there is no loop that would ever resume it.
-            awaited = coroutine.send(None) if awaited is None else coroutine.throw(_waits(node))
+            awaited = coroutine.send(None) if awaited is None else coroutine.throw(_waits(begun.node))
     except StopIteration as stop:
         ended: Ended = stop.value
         return ended
+
+
+def decided_outputs(begun: Begun) -> dict[str, list[Any]] | None:
+    """Return the outputs that a person gave instead of a repetition; None where the block is to be run.
+
+    Raises:
+        Suspended: a worker was lost with a firing that must not be repeated by itself, so a person has to decide.
+        BlockError: the person decided that it failed, or it has ended too many workers.
+    """
+    claim = begun.claim
+    if claim is None or not claim.crashes:
+        return None
+    if begun.node.block.effects is Effects.AT_MOST_ONCE:
+        key = f"decision-{claim.crashes}"
+        if key not in begun.answers:
+            raise Suspended(WaitFor(WaitKind.DECISION, key, title=f"Did {begun.node.key} happen?", form=DECISION_FORM))
+        return outputs_decided(begun.node.block_id, begun.answers[key]["answer"])
+    if claim.crashes >= MAX_CRASHES:
+        raise BlockError(
+            f"{begun.node.key} ended {MAX_CRASHES} workers before it ended itself.",
+            code="POISON",
+            hint="Look at the workers' logs: it may need too much memory, or crash the interpreter.",
+        )
+    return None
 
 
 def _waits(node: PlanNode) -> BlockError:
@@ -140,14 +172,20 @@ def _waits(node: PlanNode) -> BlockError:
     )
 
 
-async def _collect(block: type[Block], instance: Block, values: dict[str, Any], outputs: dict[str, list[Any]]) -> None:
+async def _collect(block: type[Block], instance: Block, begun: Begun, outputs: dict[str, list[Any]]) -> None:
     """Run the block to its end and keep what it yields, each value checked."""
-    given = registry.validate_input(block, values)
+    assert isinstance(begun.values, dict)
+    given = registry.validate_input(block, begun.values)
     if block.placement is Placement.INLINE:
         await _drain(block, instance, given, outputs)
         return
-    async with asyncio.timeout(block.timeout_s or settings.AGENTPLATFORM_BLOCK_TIMEOUT_S):
+    async with asyncio.timeout(time_limit_s(begun.node, block)):
         await _drain(block, instance, given, outputs)
+
+
+def time_limit_s(node: PlanNode, block: type[Block]) -> float:
+    """Return how long one attempt of a node may take."""
+    return node.timeout_s or block.timeout_s or settings.AGENTPLATFORM_BLOCK_TIMEOUT_S
 
 
 async def _drain(block: type[Block], instance: Block, given: Any, outputs: dict[str, list[Any]]) -> None:
@@ -176,22 +214,17 @@ def _refuse_too_large(pin: str, value: Any) -> None:
         )
 
 
-def _refuse_repetition(node: PlanNode, claim: Claim | None) -> None:
-    """Stop what must not be begun again after its worker died."""
-    if claim is None or claim.attempt == 1:
-        return
-    if node.block.effects is Effects.AT_MOST_ONCE:
-        raise BlockError(
-            f"{node.key} was interrupted and must not be repeated by itself.",
-            code="INTERRUPTED",
-            hint="Look whether its effect happened, then start again or take its result by hand.",
-        )
-    if claim.attempt > MAX_ATTEMPTS:
-        raise BlockError(
-            f"{node.key} ended {MAX_ATTEMPTS} workers before it ended itself.",
-            code="POISON",
-            hint="Look at the workers' logs: it may need too much memory, or crash the interpreter.",
-        )
+def _priced(usage: Usage, block: type[Block] | None, *, seconds: float) -> int:
+    """Return what an attempt cost: also a failed one has used what it used.
+
+    Raises:
+        BlockError: the block reported what can not be counted.
+    """
+    if block is None:
+        return 0
+    usage.seconds = seconds if _has_price_per_second(block) else 0.0
+    _refuse_uncountable(usage)
+    return cost_of(usage, block.cost_config)
 
 
 def _has_price_per_second(block: type[Block]) -> bool:

@@ -17,15 +17,19 @@ from typing import Any
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
 from blocks.sdk import Effects, Placement
-from executions import launch, leases
+from executions import attempts, launch, leases
+from executions.answers import Answers, answers_of
 from executions.batch import Batch, Ended, Settled
+from executions.begun import Begun, Stop
+from executions.endings import follow_up
 from executions.engine.compile import Canvas, Chain, Lane, compile, spread
 from executions.engine.items import Path
 from executions.engine.progress import Firing, Progress
 from executions.engine.segments import CPU_QUEUE
 from executions.errors import LeaseLost
-from executions.firing import fire, fire_now, values_of
+from executions.firing import values_of
 from executions.leases import Claim, Wanted
+from executions.rest import rest_if_idle
 from executions.settle import stop_if_idle
 from executions.snapshot import Snapshot
 from executions.worker import Worker, patiently
@@ -59,16 +63,6 @@ Steps = Generator[Request, Any, None]
 Inbox = SimpleQueue[tuple["LaneRun", Ended | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A firing that may run: with the values it is given, or the error that these could not be put together."""
-
-    firing: Firing
-    values: dict[str, Any] | AppError
-    claim: Claim | None
-    queued_at: datetime
-
-
 class LaneRun:
     """The work of one lane, from what is stored to what is settled."""
 
@@ -86,8 +80,13 @@ class LaneRun:
         self.is_over = False
         self.was_refused = False
         self.is_lost = False
+        self.is_paused = False
+        #: A firing of it waits for something that no worker can hurry.
+        self.is_waiting = False
+        #: Why its firings are interrupted, if they are.
+        self.stop = Stop()
         #: Only computes, and can run at once.
-        self.cheap: list[_Begun] = []
+        self.cheap: list[Begun] = []
         #: So many firings are on the event loop.
         self.waits = 0
         self.ended: list[Ended] = []
@@ -124,7 +123,9 @@ class LaneRun:
                 if self.is_lost:
                     raise LeaseLost
             if (self.is_stopping or self.was_refused) and not self.is_over:
-                patiently(stop_if_idle, self._batch())
+                follow_up([patiently(stop_if_idle, self._batch())])
+            if (self.is_waiting or self.was_refused) and not (self.is_over or self.is_stopping or self.is_paused):
+                patiently(rest_if_idle, self.snapshot.execution_id)
             return self.following
         finally:
             self._let_go()
@@ -141,10 +142,15 @@ class LaneRun:
         self.here.loop.call_soon_threadsafe(self._cancel)
         self.inbox.put((self, None))
 
+    def cancel(self) -> None:
+        """Stop what runs, and settle what it used: the execution was cancelled. Called on the heartbeat's thread."""
+        self.stop.is_cancelled = True
+        self.here.loop.call_soon_threadsafe(self._cancel)
+
     def _take_ready(self) -> list[Firing]:
         """Take what has become ready here: all, or the range of a chunk; what is too much for one task is put aside."""
         ready = self.progress.take_ready()
-        if self.is_stopping or self.is_over:
+        if not self._may_begin():
             return []
         if items := self.lane.items:
             wanted = set(self.progress.paths_of(items.node)[items.start : items.stop])
@@ -158,6 +164,9 @@ class LaneRun:
                 ready = [firing for firing in ready if firing.node != node]
         return ready
 
+    def _may_begin(self) -> bool:
+        return not (self.is_stopping or self.is_paused or self.is_over or self.stop.is_cancelled)
+
     def _is_too_much(self, node: int, count: int) -> bool:
         if self.plan.nodes[node].block.placement is Placement.INLINE or not self.progress.is_settled(node):
             return False
@@ -166,7 +175,7 @@ class LaneRun:
 
     def _claim(self, ready: list[Firing]) -> Generator[Request, list[Claim], bool]:
         """Claim firings and begin those that are ours. Return whether there are any: what they build on is kept by now."""
-        if not ready or self.is_stopping or self.is_over:
+        if not ready or not self._may_begin():
             return False
         queued_at = now()
         values = {(firing.node, firing.path): self._values(firing) for firing in ready}
@@ -183,9 +192,10 @@ class LaneRun:
         self.was_refused = self.was_refused or len(claims) < len(wanted)
         self.claims.update(claims)
         self.here.hold(claims, self)
+        answers = patiently(answers_of, self.snapshot.execution_id, claims) if any(c.waits for c in claims) else {}
         ours = {(self.plan.index_of[claim.node_key], claim.path): claim for claim in claims}
         begun = [
-            _Begun(firing, values[firing.node, firing.path], claim, queued_at)
+            self._begun(firing, values[firing.node, firing.path], claim, queued_at, answers)
             for firing in ready
             if (claim := ours.get((firing.node, firing.path)))
         ]
@@ -193,22 +203,43 @@ class LaneRun:
         self._hand_over([one for one in begun if not self._is_cheap(one.firing)])
         return bool(begun)
 
-    def _hand_over(self, begun: Sequence[_Begun]) -> None:
+    def _begun(
+        self,
+        firing: Firing,
+        values: dict[str, Any] | AppError,
+        claim: Claim | None,
+        queued_at: datetime,
+        answers: Answers | None = None,
+    ) -> Begun:
+        node = self.plan.nodes[firing.node]
+        return Begun(
+            execution_id=self.snapshot.execution_id,
+            node=node,
+            firing=firing,
+            values=values,
+            claim=claim,
+            queued_at=queued_at,
+            family=self.snapshot.family,
+            answers=(answers or {}).get((node.key, firing.path), {}),
+            stop=self.stop,
+        )
+
+    def _hand_over(self, begun: Sequence[Begun]) -> None:
         """Let the event loop run what waits."""
         if begun:
             self.waits += len(begun)
             self.here.loop.call_soon_threadsafe(self._start, begun)
 
-    def _start(self, begun: Sequence[_Begun]) -> None:
+    def _start(self, begun: Sequence[Begun]) -> None:
         for one in begun:
             task = self.here.loop.create_task(self._run_on_loop(one))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run_on_loop(self, begun: _Begun) -> None:
+    async def _run_on_loop(self, begun: Begun) -> None:
         ended: Ended | None = None
         try:
-            ended = await fire(*self._firing(begun))
+            ended = await attempts.run(begun)
         finally:
             # Whatever became of it, nobody may wait for it for ever.
             self.is_lost = self.is_lost or ended is None
@@ -220,7 +251,7 @@ class LaneRun:
         while self.cheap:
             batch, self.cheap = self.cheap, []
             for begun in batch:
-                self._resolve(fire_now(*self._firing(begun)))
+                self._resolve(attempts.run_now(begun))
             to_claim += self._sort_ready()
         return to_claim
 
@@ -228,7 +259,7 @@ class LaneRun:
         """Put aside what has become ready and only computes: it needs no claim of its own. Return the rest."""
         queued_at = now()
         ready = self._take_ready()
-        self.cheap.extend(_Begun(one, self._values(one), None, queued_at) for one in ready if self._is_cheap(one))
+        self.cheap.extend(self._begun(one, self._values(one), None, queued_at) for one in ready if self._is_cheap(one))
         return [firing for firing in ready if not self._is_cheap(firing)]
 
     def _settle(self) -> Generator[Request, Settled | Exception, None]:
@@ -245,6 +276,7 @@ class LaneRun:
         self.reported.update(batch.segments)
         self.is_over = settled.is_final
         self.is_stopping = self.is_stopping or settled.is_stopping
+        self.is_paused = settled.is_paused
         if not (self.is_over or self.is_stopping):
             self._go_on(batch, settled)
 
@@ -300,15 +332,14 @@ class LaneRun:
         for task in self._tasks:
             task.cancel()
 
-    def _firing(self, begun: _Begun) -> tuple[Any, ...]:
-        node = self.plan.nodes[begun.firing.node]
-        return self.snapshot.execution_id, node, begun.firing, begun.values, begun.claim, begun.queued_at
-
     def _resolve(self, ended: Ended) -> None:
         self.ended.append(ended)
         if ended.is_fatal:
             self.is_stopping = True
-        self.progress.resolve(ended.node, ended.path, ended.outcome)
+        if ended.is_final:
+            self.progress.resolve(ended.node, ended.path, ended.outcome)
+        else:
+            self.is_waiting = True
 
     def _values(self, firing: Firing) -> dict[str, Any] | AppError:
         try:

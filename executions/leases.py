@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db.models.functions import Now
+from pydantic_core import from_json
 
 from agentplatform.lib.ids import uuid7
 from executions import statements
@@ -20,13 +21,20 @@ from executions.models import NodeExecution
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to run one firing, until the lease runs out or a higher fence is given to somebody else."""
+    """The right to run one firing, until the lease runs out and another fence is given to somebody else."""
 
     execution_id: UUID
     node_key: str
     path: Path
     fence: int
     attempt: int
+    #: How often a worker was lost with it.
+    crashes: int = 0
+    #: How often it was suspended before.
+    waits: int = 0
+    #: What its earlier attempts used and cost.
+    spent: Mapping[str, int | float | str] = field(default_factory=dict, compare=False)
+    spent_microcredits: int = 0
 
     def as_record(self) -> dict[str, Any]:
         """Return the claim as the statements take it."""
@@ -69,16 +77,17 @@ def claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str) -> dict[UUID,
             statements.run(
                 cursor, "claim", ids=list(wanted), lease=lease(), worker=worker, is_relaxed=is_relaxed, firings=portion
             )
-            for execution_id, key, path, fence, attempt in cursor:
-                claims[execution_id].append(Claim(execution_id, key, tuple(path), fence, attempt))
+            for execution_id, key, path, fence, attempt, crashes, waits, usage, cost in cursor:
+                claim = Claim(execution_id, key, tuple(path), fence, attempt, crashes, waits, from_json(usage), cost)
+                claims[execution_id].append(claim)
     return claims
 
 
-def renew(claims: Iterable[Claim]) -> set[tuple[UUID, str, Path]]:
-    """Extend these leases. Return those that another worker has taken over."""
+def renew(claims: Iterable[Claim]) -> dict[tuple[UUID, str, Path], bool]:
+    """Extend these leases. Return those to let go of, and whether that is because their execution was cancelled."""
     with statements.cursor() as cursor:
         statements.run(cursor, "renew", lease=lease(), claims=statements.records([c.as_record() for c in claims]))
-        return {(execution_id, key, tuple(path)) for execution_id, key, path in cursor}
+        return {(execution_id, key, tuple(path)): is_cancelled for execution_id, key, path, is_cancelled in cursor}
 
 
 def give_up(claims: Iterable[Claim]) -> None:

@@ -6,8 +6,10 @@ from functools import lru_cache
 from uuid import UUID
 
 from blocks import registry
+from blocks.facts import BlockFacts
 from executions.engine.plan import Plan, plan
-from executions.engine.spec import BlockFacts, LinkSpec, NodeSpec
+from executions.engine.spec import LinkSpec, NodeSpec
+from graphs.documents import RetryModel
 from graphs.models import Link, Node
 
 
@@ -17,16 +19,34 @@ def plan_of(version_id: UUID) -> Plan:
 
     Raises:
         blocks.registry.UnknownBlock: the version uses a block that is not installed here.
+        ValueError: a later release published it, with something that this one does not know.
     """
     nodes = Node.objects.filter(version_id=version_id).order_by("order")
     links = Link.objects.filter(version_id=version_id).order_by("order").select_related("source", "sink")
     return plan(
-        [NodeSpec(node.key, node.block_id, node.inputs, node.on_error, facts_of(node.block_id)) for node in nodes],
+        [_spec_of(node) for node in nodes],
         [LinkSpec(link.source.key, link.source_pin, link.sink.key, link.sink_pin, link.is_static) for link in links],
     )
 
 
 def facts_of(block_id: str) -> BlockFacts:
-    """Return what planning needs to know of a block."""
-    block = registry.get(block_id)
-    return BlockFacts(block.placement, block.block_type, block.effects, frozenset(block.streams), block.gathers)
+    """Return what planning needs to know of a block.
+
+    Raises:
+        blocks.registry.UnknownBlock: there is no such block.
+    """
+    return BlockFacts.of(registry.get(block_id))
+
+
+def _spec_of(node: Node) -> NodeSpec:
+    block = registry.get(node.block_id)
+    return NodeSpec(
+        key=node.key,
+        block_id=node.block_id,
+        constants=node.inputs,
+        on_error=node.on_error,
+        # What was published before facts were kept is planned by those of today.
+        block=BlockFacts.of(block) if node.facts is None else BlockFacts.from_data(node.facts),
+        retry=block.retry if node.retry is None else RetryModel.model_validate(node.retry).as_retry(),
+        timeout_s=block.timeout_s if node.timeout_s is None else node.timeout_s,
+    )

@@ -50,11 +50,12 @@ def keep_going(stop: threading.Event) -> None:
 
 def reconcile() -> int:
     """Launch again what nothing will carry on by itself. Return how many executions that were."""
-    stuck = _find_stuck()
+    due, stuck = _find_due(), _find_stuck()
     if stuck:
         logger.info("Launching %d executions again", len(stuck))
-        launch.launch(stuck)
-    return len(stuck)
+    if due or stuck:
+        launch.launch([*due, *stuck])
+    return len(due) + len(stuck)
 
 
 def ensure_partitions() -> list[str]:
@@ -64,6 +65,13 @@ def ensure_partitions() -> list[str]:
         for model, key in ((Execution, "id"), (NodeExecution, "execution_id")):
             created += ensure_months(cursor, model._meta.db_table, key=key, start=now(), count=MONTHS_AHEAD)
     return created
+
+
+def _find_due() -> list[UUID]:
+    grace = timedelta(seconds=settings.AGENTPLATFORM_RECONCILE_S)
+    with statements.cursor() as cursor:
+        statements.run(cursor, "due", grace=grace, limit=AT_ONCE)
+        return [execution_id for (execution_id,) in cursor]
 
 
 def _find_stuck() -> list[UUID]:

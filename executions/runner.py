@@ -14,6 +14,8 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError
 
 from executions import leases, worker
+from executions.batch import Batch, Settled
+from executions.endings import follow_up
 from executions.engine.compile import Lane
 from executions.engine.items import Path
 from executions.errors import LeaseLost, NotRunning
@@ -70,7 +72,7 @@ def _answer(asked: list[tuple[Steps, Request]]) -> Iterator[Answered]:
     calls: dict[Needs, Callable[[list[Any]], Sequence[Any]]] = {
         Needs.LOOK: look,
         Needs.CLAIMS: _claim,
-        Needs.SETTLED: settle,
+        Needs.SETTLED: _settle,
     }
     for needs, call in calls.items():
         alike = [(steps, request.value) for steps, request in asked if request.needs is needs]
@@ -89,6 +91,12 @@ def _answer(asked: list[tuple[Steps, Request]]) -> Iterator[Answered]:
                 continue
             answers = [error]
         yield from zip((steps for steps, _ in alike), answers, strict=True)
+
+
+def _settle(batches: Sequence[Batch]) -> list[Settled | Exception]:
+    settled = settle(batches)
+    follow_up(settled)
+    return settled
 
 
 def _claim(wanted: list[tuple[UUID, Sequence[Wanted]]]) -> list[list[Claim]]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 
-from agentplatform.lib.clock import now
 from executions import statements
 from executions.batch import Batch, Ended, Settled, outputs_of
 from executions.engine.items import Outcome, Path
-from executions.engine.status import NODE_FINAL, NodeStatus, Status
+from executions.engine.status import NodeStatus, Status
+from executions.engine.waits import WaitStatus
 from executions.errors import LeaseLost, NotRunning
-from executions.models import Execution, NodeExecution
+from executions.models import Execution, NodeExecution, Wait
+
+#: Executions of which something may still be written.
+GOING = (Status.RUNNING, Status.WAITING, Status.CANCELLING)
 
 
 def settle(batches: Sequence[Batch]) -> list[Settled | Exception]:
@@ -38,18 +43,16 @@ def settle(batches: Sequence[Batch]) -> list[Settled | Exception]:
 
 
 def stop_if_idle(batch: Batch) -> Settled:
-    """End a stopping execution once nothing of it runs any more.
+    """End an execution that is to stop, once nothing of it runs any more.
 
     Raises:
         NotRunning: it has ended.
     """
     with transaction.atomic(durable=True):
-        running = Execution.objects.select_for_update(no_key=True).filter(pk=batch.execution_id, status=Status.RUNNING)
-        row = running.values_list("segments_done", "is_stopping").first()
-        if row is None:
+        state = _locked(batch)
+        if state is None:
             raise NotRunning
-        done, is_stopping = frozenset(row[0]), row[1]
-        return _stop_if_idle(batch, done) if is_stopping else Settled(done=done)
+        return _stop_if_idle(batch, state) if state.is_stopping else state
 
 
 def _alone(batch: Batch) -> Settled | Exception:
@@ -57,8 +60,7 @@ def _alone(batch: Batch) -> Settled | Exception:
         try:
             (settled,) = _write([batch])
         except NotRunning:
-            # It may be stopping, which this worker does not know yet: then what has ended is kept all the same.
-            (settled,) = _write([batch], knows_end=False)
+            settled = _write_stopping(batch)
     except (IntegrityError, LeaseLost):
         return _settled_before(batch) or LeaseLost()
     except (OperationalError, InterfaceError):
@@ -66,6 +68,41 @@ def _alone(batch: Batch) -> Settled | Exception:
     except (DatabaseError, NotRunning) as reason:
         return reason
     return settled
+
+
+def _write_stopping(batch: Batch) -> Settled:
+    """Write a batch of an execution that is to stop, which its worker did not know of."""
+    with transaction.atomic(durable=True):
+        state = _locked(batch)
+        if state is None:
+            raise NotRunning
+        if state.is_cancelling:
+            _write_cancelled(batch)
+            return _stop_if_idle(batch, state)
+    # It is failing: then what has ended is kept all the same.
+    (settled,) = _write([batch], knows_end=False)
+    return settled
+
+
+def _write_cancelled(batch: Batch) -> None:
+    """Keep what the firings of a cancelled execution have used; its lock is ours already."""
+    records = [one.as_record(str(batch.execution_id)) for one in batch.cancelled()]
+    with statements.together() as send:
+        settled = [send("settle", ended=portion) for portion in statements.portions(records)]
+    if sum(cursor.rowcount for cursor in settled) != len(records):
+        raise LeaseLost
+
+
+def _locked(batch: Batch) -> Settled | None:
+    """Take the execution's lock and return where it stands, or None if it has ended."""
+    going = Execution.objects.select_for_update(no_key=True).filter(pk=batch.execution_id, status__in=GOING)
+    row = going.values_list("segments_done", "is_stopping", "is_paused", "status").first()
+    if row is None:
+        return None
+    is_cancelling = row[3] == Status.CANCELLING
+    return Settled(
+        frozenset(row[0]), is_stopping=row[1] or is_cancelling, is_paused=row[2], is_cancelling=is_cancelling
+    )
 
 
 def _write(batches: Sequence[Batch], *, knows_end: bool = True) -> list[Settled]:
@@ -79,49 +116,58 @@ def _write(batches: Sequence[Batch], *, knows_end: bool = True) -> list[Settled]
         ends = [
             _end(one, Status.SUCCEEDED, one.segments) for one, is_last in zip(batches, last, strict=True) if is_last
         ]
-        _write_rows(batches, ends)
+        known = _write_rows(batches, ends)
         # In one order for all, so that workers that settle the same executions at once do not wait for each other.
         order = sorted(range(len(batches)), key=lambda place: batches[place].execution_id)
         settled = {
-            place: Settled(done=done[place], is_final=True) if last[place] else _advance(batches[place])
+            place: replace(known[batches[place].execution_id], done=done[place])
+            if last[place]
+            else _advance(batches[place], known)
             for place in order
         }
         return [settled[place] for place in range(len(batches))]
 
 
-def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]]) -> None:
-    """Write firings, and the ends of executions, in one visit to the database."""
+def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]]) -> dict[UUID, Settled]:
+    """Write firings, and the ends of executions, in one visit to the database. Return what it tells of where executions stand."""
     ids = {batch.execution_id: str(batch.execution_id) for batch in batches}
+    only_rows = [batch.execution_id for batch in batches if not batch.advances]
     written = [(one, one.as_record(ids[batch.execution_id])) for batch in batches for one in batch.ended]
     claimed = [record for one, record in written if one.claim]
     ran = [record for one, record in written if not one.claim]
     closed = [record for batch in batches for record in batch.closed_records()]
+    waits = [one.as_wait_record(ids[batch.execution_id]) for batch in batches for one in batch.ended if one.wait]
     with statements.together() as send:
+        stand = send("stand", ids=only_rows) if only_rows else None
         settled = [send("settle", ended=portion) for portion in statements.portions(claimed)]
         for portion in statements.portions(ran):
             send("record", worker=batches[0].worker, rows=portion)
         for portion in statements.portions(closed):
             send("close", rows=portion)
+        for portion in statements.portions(waits):
+            send("suspend", rows=portion)
         finished = send("finish", finished=statements.records(ends)) if ends else None
     if sum(cursor.rowcount for cursor in settled) != len(claimed):
         raise LeaseLost
-    if finished and finished.rowcount != len(ends):
+    if (finished and finished.rowcount != len(ends)) or (stand and stand.rowcount != len(set(only_rows))):
         raise NotRunning
+    known = {row[0]: Settled(frozenset(), is_stopping=row[2], is_paused=row[3]) for row in stand or ()}
+    return known | {row[0]: _ended(row) for row in finished or ()}
 
 
-def _advance(batch: Batch) -> Settled:
+def _advance(batch: Batch, known: Mapping[UUID, Settled]) -> Settled:
     """Note what is complete, and end the execution if that was the last or it is stopping and nothing runs any more."""
-    if not batch.segments and batch.failed is None:
-        return Settled(done=batch.done_before)
-    done, is_stopping = _note(batch, batch.failed)
-    if is_stopping:
-        return _stop_if_idle(batch, done)
-    if len(done) == len(batch.plan.segments):
+    if not batch.advances:
+        return replace(known[batch.execution_id], done=batch.done_before)
+    state = _note(batch, batch.failed)
+    if state.is_stopping:
+        return _stop_if_idle(batch, state)
+    if len(state.done) == len(batch.plan.segments):
         return _finish(batch, Status.SUCCEEDED)
-    return Settled(done=done)
+    return state
 
 
-def _note(batch: Batch, failed: Ended | None) -> tuple[frozenset[int], bool]:
+def _note(batch: Batch, failed: Ended | None) -> Settled:
     error = failed.error if failed else {}
     with statements.cursor() as cursor:
         statements.run(
@@ -138,25 +184,38 @@ def _note(batch: Batch, failed: Ended | None) -> tuple[frozenset[int], bool]:
         row = cursor.fetchone()
     if row is None:
         raise NotRunning
-    return frozenset(row[0]), row[1]
+    return Settled(frozenset(row[0]), is_stopping=row[1], is_paused=row[2])
 
 
-def _stop_if_idle(batch: Batch, done: frozenset[int]) -> Settled:
+def _stop_if_idle(batch: Batch, state: Settled) -> Settled:
     # Asked after the execution's lock is ours, in a statement of its own: so it sees what others settled meanwhile.
-    runs = NodeExecution.objects.filter(execution_id=batch.execution_id, status=NodeStatus.RUNNING)
-    if runs.filter(lease_expires_at__gte=Now()).exists():
-        return Settled(done=done, is_stopping=True)
-    # Left behind by workers that are gone: as nothing is claimed any more, nobody would ever end them.
-    runs.move(NodeStatus.CANCELLED, ended_at=now(), lease_expires_at=None)
-    return _finish(batch, Status.FAILED)
+    firings = NodeExecution.objects.filter(execution_id=batch.execution_id)
+    if firings.filter(status=NodeStatus.RUNNING, lease_expires_at__gte=Now()).exists():
+        return state
+    # Left behind by workers that are gone, or suspended: as nothing is claimed any more, nobody would ever end them.
+    firings.move(NodeStatus.CANCELLED, ended_at=Now(), lease_expires_at=None, due_at=None)
+    Wait.objects.filter(execution_id=batch.execution_id).close(WaitStatus.CANCELLED, answered_at=Now())
+    return _finish(batch, _stopped_status(batch.execution_id) if state.is_cancelling else Status.FAILED)
+
+
+def _stopped_status(execution_id: UUID) -> Status:
+    """Return how an execution ends that was told to stop: by the platform for a reason, or by a person."""
+    reason = Execution.objects.values_list("error_code", flat=True).get(pk=execution_id)
+    return Status.FAILED if reason else Status.CANCELLED
 
 
 def _finish(batch: Batch, status: Status) -> Settled:
     with statements.cursor() as cursor:
         statements.run(cursor, "finish", finished=statements.records([_end(batch, status, ())]))
-        if cursor.rowcount != 1:
-            raise NotRunning
-    return Settled(done=batch.done_before.union(batch.segments), is_final=True)
+        row = cursor.fetchone()
+    if row is None:
+        raise NotRunning
+    return replace(_ended(row), done=batch.done_before.union(batch.segments))
+
+
+def _ended(row: tuple[Any, ...]) -> Settled:
+    _, parent_id, others_wait = row
+    return Settled(frozenset(), is_final=True, parent_id=parent_id, others_wait=others_wait)
 
 
 def _end(batch: Batch, status: Status, segments: Sequence[int]) -> dict[str, Any]:
@@ -182,7 +241,7 @@ def _all_outputs(batch: Batch) -> dict[int, dict[Path, Outcome]]:
 
 
 def _settled_before(batch: Batch) -> Settled | None:
-    """Look whether this batch is there already, from a commit whose answer was lost. A final row with our fence is our own."""
+    """Look whether this batch is there already, from a commit whose answer was lost: only we could write a row with our fence."""
     claims = [ended.claim for ended in batch.ended if ended.claim]
     if not claims:
         return None
@@ -193,7 +252,8 @@ def _settled_before(batch: Batch) -> Settled | None:
     }
     for claim in claims:
         fence, status = found.get((claim.node_key, claim.path), (0, NodeStatus.RUNNING))
-        if fence != claim.fence or NodeStatus(status) not in NODE_FINAL:
+        if fence != claim.fence or status == NodeStatus.RUNNING:
             return None
     execution = Execution.objects.only("segments_done", "is_stopping", "status").get(pk=batch.execution_id)
-    return Settled(frozenset(execution.segments_done), execution.is_stopping, execution.is_final)
+    done = frozenset(execution.segments_done)
+    return Settled(done, is_stopping=execution.is_stopping, is_final=execution.is_final)

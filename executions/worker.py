@@ -35,6 +35,10 @@ class Holder(Protocol):
         """Stop at once: another worker has taken over."""
         ...
 
+    def cancel(self) -> None:
+        """Stop, and settle what was used: the execution was cancelled."""
+        ...
+
 
 class Worker:
     """The shared parts of this process. Started by the first task, as a pool may fork before."""
@@ -67,8 +71,10 @@ class Worker:
                 held = dict(self._held)
             lost: set[Holder] = set()
             try:
-                taken_over = leases.renew(held) if held else set()
-                lost = {holder for claim, holder in held.items() if _key(claim) in taken_over}
+                gone = leases.renew(held) if held else {}
+                lost = {holder for claim, holder in held.items() if gone.get(_key(claim)) is False}
+                for holder in {holder for claim, holder in held.items() if gone.get(_key(claim))}:
+                    holder.cancel()
                 renewed_at = time.monotonic()
             except Exception as error:
                 # The thread must live on, whatever it was: without a heartbeat every lease of this process would be lost.

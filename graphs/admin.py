@@ -42,7 +42,7 @@ class NodeInline(ReadOnly, TabularInline):
     """The nodes of a version."""
 
     model = Node
-    fields = ["key", "title", "block_id", "inputs", "on_error"]
+    fields = ["key", "title", "block_id", "inputs", "on_error", "retry", "timeout_s"]
     show_change_link = True
 
 
@@ -66,7 +66,7 @@ class GraphAdmin(ModelAdmin):
     search_fields = ["name", "id", "owner__username"]
     ordering = ["-id"]
     show_full_result_count = False
-    fields = ["id", "owner", "name", "description", "is_archived", "created_at", "updated_at"]
+    fields = ["id", "owner", "name", "description", "is_archived", "max_concurrent", "created_at", "updated_at"]
     readonly_fields = ["id", "owner", "created_at", "updated_at"]
     inlines = [VersionInline]
     actions = ["publish"]
@@ -126,6 +126,7 @@ class NodeAdmin(ReadOnly, ModelAdmin):
     search_fields = ["=block_id", "=key"]
     ordering = ["-id"]
     show_full_result_count = False
+    readonly_fields = ["facts"]
 
 
 @admin.register(Link)

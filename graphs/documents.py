@@ -11,11 +11,22 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import transaction
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, with_config
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+    with_config,
+)
 from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict
 
 from agentplatform.lib.clock import now
+from blocks.sdk import Retry
+from blocks.sdk.retry import MAX_ATTEMPTS, MAX_DELAY_S, MAX_FACTOR, check_code
 from graphs import structure, texts
 from graphs.errors import DocumentRefused, GraphInvalid, GraphNotFound, OwnerNotFound, Problem
 from graphs.models import Graph, GraphVersion, Link, Node
@@ -24,6 +35,12 @@ from graphs.models import Graph, GraphVersion, Link, Node
 FORMAT: Literal[1] = 1
 #: What is stored at all; how many may be published is the operator's setting.
 MAX_NODES, MAX_LINKS = 10_000, 50_000
+#: A node may name so many error codes to be retried.
+MAX_CODES = 50
+#: A firing runs no longer than a day; what takes longer is a wait.
+MAX_TIMEOUT_S = 86_400.0
+
+_USUAL = Retry()
 
 
 def _plain(value: Any) -> Any:
@@ -39,6 +56,7 @@ PinAddress = Annotated[str, StringConstraints(min_length=1, max_length=400), Aft
 PlainDict = Annotated[dict[str, Any], AfterValidator(_plain)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_plain)]
 Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain)]
+ErrorCode = Annotated[str, AfterValidator(check_code)]
 Prose = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_plain)]
 
 
@@ -59,6 +77,36 @@ def new_key() -> str:
     return f"n{uuid4().hex[:11]}"
 
 
+class RetryModel(_Part):
+    """How often a failing node is tried, and after what delays; what is left out has its default."""
+
+    attempts: int = Field(default=_USUAL.attempts, ge=1, le=MAX_ATTEMPTS)
+    delay_s: float = Field(default=_USUAL.delay_s, ge=0, le=MAX_DELAY_S)
+    factor: float = Field(default=_USUAL.factor, ge=1, le=MAX_FACTOR)
+    max_delay_s: float = Field(default=_USUAL.max_delay_s, ge=0, le=MAX_DELAY_S)
+    jitter: float = Field(default=_USUAL.jitter, ge=0, le=1)
+    on: list[ErrorCode] = Field(default_factory=list, max_length=MAX_CODES)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        self.as_retry()
+        return self
+
+    def as_retry(self) -> Retry:
+        """Return the policy.
+
+        Raises:
+            ValueError: its parts do not fit together.
+        """
+        return Retry(**{**self.model_dump(), "on": tuple(self.on)})
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the exported form: what has its default is left out."""
+        usual = RetryModel()
+        own = {name: value for name, value in self.model_dump().items() if value != getattr(usual, name)}
+        return {name: _short(value) if isinstance(value, float) else value for name, value in own.items()}
+
+
 class NodeModel(_Part):
     """A node: the block it runs, and the constants on its pins."""
 
@@ -67,6 +115,8 @@ class NodeModel(_Part):
     title: Title = ""
     inputs: PlainDict = Field(default_factory=dict)
     on_error: Literal["fail", "continue"] = "fail"
+    retry: RetryModel | None = None
+    timeout_s: float | None = Field(default=None, gt=0, le=MAX_TIMEOUT_S)
     position: Position = Field(default_factory=lambda: Position(x=0, y=0))
     metadata: PlainDict = Field(default_factory=dict)
 
@@ -76,6 +126,8 @@ class NodeModel(_Part):
         data |= {"title": self.title} if self.title else {}
         data |= {"inputs": _sorted(self.inputs)} if self.inputs else {}
         data |= {"on_error": self.on_error} if self.on_error != "fail" else {}
+        data |= {"retry": self.retry.as_data()} if self.retry is not None else {}
+        data |= {"timeout_s": _short(self.timeout_s)} if self.timeout_s is not None else {}
         data |= {"position": {"x": _short(self.position["x"]), "y": _short(self.position["y"])}}
         return data | ({"metadata": _sorted(self.metadata)} if self.metadata else {})
 
@@ -243,6 +295,8 @@ def _node_row(version: GraphVersion, order: int, node: NodeModel) -> Node:
         title=node.title,
         inputs=node.inputs,
         on_error=node.on_error,
+        retry=node.retry.model_dump() if node.retry is not None else None,
+        timeout_s=node.timeout_s,
         position_x=node.position["x"],
         position_y=node.position["y"],
         metadata=node.metadata,
@@ -257,6 +311,8 @@ def _node_of(row: Node) -> NodeModel:
         title=row.title,
         inputs=row.inputs,
         on_error="continue" if row.on_error == "continue" else "fail",
+        retry=RetryModel.model_validate(row.retry) if row.retry is not None else None,
+        timeout_s=row.timeout_s,
         position=Position(x=row.position_x, y=row.position_y),
         metadata=row.metadata,
     )

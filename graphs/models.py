@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -59,6 +60,8 @@ class Graph(models.Model):
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True, default="")
     is_archived = models.BooleanField(default=False)
+    #: So many of its executions run at the same time, the rest waits in line; None leaves that to the limit of the owner.
+    max_concurrent = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     created_at = models.DateTimeField(default=now, editable=False)
     updated_at = models.DateTimeField(default=now, editable=False)
 
@@ -67,6 +70,9 @@ class Graph(models.Model):
     class Meta:
         db_table = "graphs_graph"
         indexes = [models.Index(fields=["owner", "-id"], name="graphs_graph_newest_of_owner")]
+        constraints = [
+            models.CheckConstraint(condition=Q(max_concurrent__gte=1), name="a_graph_may_run_at_least_once_at_a_time")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -122,6 +128,13 @@ class Node(models.Model):
     title = models.CharField(max_length=200, blank=True, default="")
     inputs: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(blank=True, default=dict)
     on_error = models.CharField(max_length=16, choices=OnError.choices, default=OnError.FAIL)
+    #: How often a failing firing is tried, whole as it was when it was saved; None takes what the block says.
+    retry: models.JSONField[dict[str, Any] | None, dict[str, Any] | None] = models.JSONField(null=True, blank=True)
+    timeout_s = models.FloatField(null=True, blank=True)
+    #: What the block declared when the version was published (`BlockFacts`): what is under way goes on by these.
+    facts: models.JSONField[dict[str, Any] | None, dict[str, Any] | None] = models.JSONField(
+        null=True, blank=True, editable=False
+    )
     position_x = models.FloatField(default=0)
     position_y = models.FloatField(default=0)
     metadata: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(blank=True, default=dict)
@@ -137,6 +150,7 @@ class Node(models.Model):
             # Behind the links' foreign keys, which hold both ends to one version.
             models.UniqueConstraint(fields=["version", "id"], name="a_node_belongs_to_one_version"),
             models.CheckConstraint(condition=Q(on_error__in=OnError.values), name="a_node_fails_or_continues"),
+            models.CheckConstraint(condition=Q(timeout_s__gt=0), name="a_node_has_time_to_run"),
         ]
 
     def __str__(self) -> str:

@@ -24,6 +24,7 @@ class GraphSerializer(serializers.ModelSerializer[Graph]):
             "name",
             "description",
             "is_archived",
+            "max_concurrent",
             "latest_version",
             "has_draft",
             "created_at",

@@ -11,6 +11,8 @@ from django.conf import settings
 from django.db import transaction
 
 from agentplatform.lib.clock import now
+from blocks import registry
+from blocks.facts import BlockFacts
 from graphs import documents, validation
 from graphs.documents import GraphModel
 from graphs.errors import (
@@ -76,10 +78,17 @@ def publish(graph: Graph) -> GraphVersion:
         if latest is not None and latest.checksum == checksum:
             draft.delete()
             return latest
+        _keep_facts(draft)
         draft.number = (latest.number or 0) + 1 if latest else 1
         draft.checksum, draft.published_at = checksum, now()
         draft.save(update_fields=["number", "checksum", "published_at"])
     return draft
+
+
+def _keep_facts(draft: GraphVersion) -> None:
+    """Write down what the blocks of a draft declare today: its executions are cut by that, whatever a later release says."""
+    for block_id in draft.nodes.order_by().values_list("block_id", flat=True).distinct():
+        draft.nodes.filter(block_id=block_id).update(facts=BlockFacts.of(registry.get(block_id)).as_data())
 
 
 def import_document(*, owner_id: Any, text: str | bytes, syntax: Syntax) -> Graph:

@@ -13,6 +13,15 @@ from graphs.pins import parse
 MAX_CYCLES = 20
 
 
+class DrawnRetry(Protocol):
+    """What the rules need to know of a node's retry policy."""
+
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def on(self) -> Sequence[str]: ...
+
+
 class DrawnNode(Protocol):
     """What the rules need to know of a node."""
 
@@ -22,6 +31,8 @@ class DrawnNode(Protocol):
     def block_id(self) -> str: ...
     @property
     def inputs(self) -> Mapping[str, Any]: ...
+    @property
+    def retry(self) -> DrawnRetry | None: ...
 
 
 class DrawnLink(Protocol):

@@ -13,7 +13,7 @@ from pydantic.functional_validators import BeforeValidator, PlainValidator, Wrap
 from agentplatform.lib.errors import AppError
 from blocks import registry
 from blocks.registry import PinFacts, input_pins, output_pins
-from blocks.sdk import Block, BlockType
+from blocks.sdk import Block, BlockType, Effects
 from graphs import fits, structure
 from graphs.errors import BadPinName, Problem
 from graphs.pins import Pin, parse
@@ -107,6 +107,7 @@ class _Check:
             if block := self.blocks.get(node.id):
                 yield _constants(index, node, block, linked[node.id])
                 yield _missing(index, node, block, linked[node.id])
+                yield _retries(index, node, block)
 
 
 def _parsed(address: str) -> Pin | None:
@@ -205,6 +206,17 @@ def _missing(index: int, node: DrawnNode, block: type[Block], linked: Collection
             message = f"The block {block.name!r} needs a value on {pin.name!r}."
             hint = "Link something to it, or write a constant."
             yield Problem("MISSING_INPUT", f"nodes[{index}].inputs.{pin.name}", node.id, message, hint)
+
+
+def _retries(index: int, node: DrawnNode, block: type[Block]) -> Iterator[Problem]:
+    if block.effects is not Effects.AT_MOST_ONCE or node.retry is None:
+        return
+    if node.retry.attempts > 1 and not node.retry.on:
+        message = (
+            f"What the block {block.name!r} does may have happened although it failed, and is not to happen twice."
+        )
+        hint = "Name in `on` the codes after which it can not have happened, such as RATE_LIMITED."
+        yield Problem("RETRY_UNSAFE", f"nodes[{index}].retry.on", node.id, message, hint)
 
 
 def _same_names(nodes: Iterable[DrawnNode], blocks: Mapping[str, type[Block]]) -> Iterator[Problem]:

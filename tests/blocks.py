@@ -295,7 +295,7 @@ BY_ID: dict[str, type[Block]] = {block.id: block for block in TEST_BLOCKS}
 
 def facts_of(block: type[Block]) -> BlockFacts:
     """Return what the engine needs to know of `block`."""
-    return BlockFacts(block.placement, block.block_type, block.effects, block.streams, block.gathers)
+    return BlockFacts.of(block)
 
 
 def node(key: str, block_id: str, *, on_error: str = "fail", **constants: Any) -> NodeSpec:

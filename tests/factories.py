@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -50,7 +51,14 @@ def document_of(nodes: Sequence[NodeSpec], links: Sequence[LinkSpec] = ()) -> Gr
         name=f"graph-{next(_numbers)}",
         nodes=[
             NodeModel.model_validate(
-                {"id": node.key, "block_id": node.block_id, "inputs": node.constants, "on_error": node.on_error}
+                {
+                    "id": node.key,
+                    "block_id": node.block_id,
+                    "inputs": node.constants,
+                    "on_error": node.on_error,
+                    "retry": {**asdict(node.retry), "on": list(node.retry.on)} if node.retry else None,
+                    "timeout_s": node.timeout_s,
+                }
             )
             for node in nodes
         ],

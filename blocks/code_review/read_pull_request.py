@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from blocks.code_review._reference import parse, with_header
-from blocks.http._client import ask_provider
+from blocks.http._client import RETRY, ask_provider
 from blocks.sdk import Block, BlockSchema, Example
 from integrations.providers import ProviderName
 
@@ -30,6 +30,7 @@ class ReadPullRequestBlock(Block):
     name = "Read pull request"
     description = "Gives the change of a GitHub pull request as a diff."
     credentials_required = (ProviderName.GITHUB,)
+    retry = RETRY
     input_schema, output_schema = ReadPullRequestInput, ReadPullRequestOutput
     examples = (
         Example(

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from blocks.code_review._reference import from_header, with_header
-from blocks.llm._client import COST, Ask, ask_model, read_prompt
+from blocks.llm._client import COST, RETRY, Ask, ask_model, read_prompt
 from blocks.sdk import Block, BlockSchema, Example
 from integrations.providers import ProviderName
 
@@ -33,6 +33,7 @@ class ReviewChangeBlock(Block):
     description = "Lets a language model look for problems in a diff."
     credentials_required = (ProviderName.OPENAI,)
     cost_config = COST
+    retry = RETRY
     input_schema, output_schema = ReviewChangeInput, ReviewChangeOutput
     examples = (
         Example(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agentplatform.lib import http
 from agentplatform.lib.http import Answer
-from blocks.sdk import Block, BlockError
+from blocks.sdk import Block, BlockError, Retry
 from integrations.providers import DEFAULT_BASE_URLS, ProviderName
+
+#: For blocks that only read: what is over in a moment, mostly.
+RETRY = Retry(on=("HTTP_BAD_ANSWER", "HTTP_TIMEOUT", "HTTP_UNREACHABLE", "PROVIDER_ERROR", "RATE_LIMITED", "TIMEOUT"))
 
 
 async def ask_provider(
@@ -36,14 +41,32 @@ async def ask_provider(
         sent["Authorization"] = f"Bearer {credentials.api_key}"
     answer = await http.request(method, base_url.rstrip("/") + path, headers=sent, params=params, body=body)
     if not answer.is_success:
-        raise refusal(provider, answer.status)
+        raise refusal(provider, answer.status, headers=answer.headers)
     return answer
 
 
-def refusal(provider: str, status: int, told: str = "") -> BlockError:
+def refusal(provider: str, status: int, told: str = "", headers: Mapping[str, str] | None = None) -> BlockError:
     """Return the error that a provider's HTTP status means; `told` is what it said of it."""
     code, hint = _meaning(status)
-    return BlockError(f"{provider} answered {status}{f': {told}' if told else ''}.", code=code, hint=hint)
+    return BlockError(
+        f"{provider} answered {status}{f': {told}' if told else ''}.",
+        code=code,
+        hint=hint,
+        retry_after_s=retry_after_of(headers or {}),
+    )
+
+
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds an answer asks to be left alone for (`Retry-After`, a number or a date), or None."""
+    asked = headers.get("retry-after", "").strip()
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:9])
+    try:
+        moment = parsedate_to_datetime(asked)
+    except (ValueError, OverflowError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(tz=UTC)).total_seconds())
 
 
 def _meaning(status: int) -> tuple[str, str]:

@@ -9,7 +9,17 @@ from typing import Any, Literal
 from pydantic import Field
 
 from agentplatform.lib import http
-from blocks.sdk import Block, BlockError, BlockSchema, Effects, Example
+from agentplatform.lib.http import Answer
+from agentplatform.lib.http_errors import HttpBadAnswer, HttpTimeout, HttpUnreachable
+from blocks.http._client import retry_after_of
+from blocks.sdk import Block, BlockError, BlockSchema, Effects, Example, Retry
+
+#: Asked twice, these do no more than asked once: HTTP itself says so.
+REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+#: The other side has done nothing, and may do it later.
+TURNED_AWAY = {429: "RATE_LIMITED", 503: "PROVIDER_ERROR"}
+#: It may have done something, so that only what is repeatable may be asked again.
+IN_TROUBLE = dict.fromkeys((408, 500, 502, 504), "PROVIDER_ERROR")
 
 
 class SendRequestInput(BlockSchema):
@@ -38,6 +48,8 @@ class SendRequestBlock(Block):
     name = "HTTP request"
     description = "Asks a web address and gives what it answers."
     effects = Effects.IDEMPOTENT
+    # Not `TIMEOUT`, which may cut off a request that must not be repeated.
+    retry = Retry(on=("HTTP_BAD_ANSWER", "HTTP_TIMEOUT", "HTTP_UNREACHABLE", "PROVIDER_ERROR", "RATE_LIMITED"))
     input_schema, output_schema = SendRequestInput, SendRequestOutput
     examples = (
         Example(
@@ -53,21 +65,10 @@ class SendRequestBlock(Block):
     )
 
     async def execute(self, input_data: SendRequestInput) -> AsyncIterator[tuple[str, Any]]:
-        answer = await http.request(
-            input_data.method,
-            input_data.url,
-            headers=self._headers(input_data),
-            params=input_data.query,
-            body=input_data.body.encode() if isinstance(input_data.body, str) else input_data.body,
-            limits=http.Limits(timeout_s=input_data.timeout_s),
-        )
+        answer = await self._ask(input_data)
         self.report_usage(bytes=len(answer.body))
         if not (answer.is_success or input_data.accept_any_status):
-            raise BlockError(
-                f"The address answered {answer.status}: {answer.text[:200].strip()}",
-                code="HTTP_STATUS",
-                hint="Check the address and what is sent, or set `accept_any_status`.",
-            )
+            raise _refused(input_data.method, answer)
         yield "status", answer.status
         yield "headers", dict(answer.headers)
         yield "body", answer.text
@@ -76,8 +77,37 @@ class SendRequestBlock(Block):
         except (ValueError, RecursionError):
             return  # not JSON: nothing is yielded, and what hangs on `data` alone is skipped
 
+    async def _ask(self, input_data: SendRequestInput) -> Answer:
+        try:
+            return await http.request(
+                input_data.method,
+                input_data.url,
+                headers=self._headers(input_data),
+                params=input_data.query,
+                body=input_data.body.encode() if isinstance(input_data.body, str) else input_data.body,
+                limits=http.Limits(timeout_s=input_data.timeout_s),
+            )
+        except (HttpTimeout, HttpUnreachable, HttpBadAnswer) as error:
+            if input_data.method in REPEATABLE:
+                raise
+            raise BlockError(
+                f"{error.message} It is not known whether it did what was asked.",
+                code="HTTP_UNCERTAIN",
+                hint="Look there. If it knows the header Idempotency-Key, this code may be named in the node's `retry`.",
+            ) from None
+
     def _headers(self, input_data: SendRequestInput) -> dict[str, str]:
         if input_data.method in ("GET", "HEAD"):
             return input_data.headers
         # A second attempt of this firing sends the same key, so that the other side can tell.
         return {"Idempotency-Key": self.idempotency_key, **input_data.headers}
+
+
+def _refused(method: str, answer: Answer) -> BlockError:
+    trouble = IN_TROUBLE.get(answer.status) if method in REPEATABLE else None
+    return BlockError(
+        f"The address answered {answer.status}: {answer.text[:200].strip()}",
+        code=TURNED_AWAY.get(answer.status) or trouble or "HTTP_STATUS",
+        hint="Check the address and what is sent, or set `accept_any_status`.",
+        retry_after_s=retry_after_of(answer.headers),
+    )

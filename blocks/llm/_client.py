@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from agentplatform.lib import http
 from blocks.http._client import refusal
-from blocks.sdk import Block, BlockCostConfig, BlockError
+from blocks.sdk import Block, BlockCostConfig, BlockError, Retry
 from integrations.providers import DEFAULT_BASE_URLS, ProviderName
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ TIMEOUT_S = 120.0
 CHARACTERS_PER_TOKEN = 4
 MAX_CLIENTS = 64
 COST = BlockCostConfig("token", 0.00002, "openai")
+RETRY = Retry(
+    delay_s=2.0,
+    factor=3.0,
+    on=("PROVIDER_ERROR", "PROVIDER_TIMEOUT", "PROVIDER_UNREACHABLE", "RATE_LIMITED", "TIMEOUT"),
+)
 
 _ClientKey = tuple[str, str]
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, OrderedDict[_ClientKey, AsyncOpenAI]] = WeakKeyDictionary()
@@ -94,7 +99,8 @@ async def ask_model(block: Block, ask: Ask) -> Reply:
             hint="Try again later, ask for less, or use a faster model.",
         ) from None
     except openai.APIStatusError as error:
-        raise refusal("The model's provider", error.status_code, _told(error, credentials.api_key)) from None
+        told = _told(error, credentials.api_key)
+        raise refusal("The model's provider", error.status_code, told, error.response.headers) from None
     except openai.APIConnectionError:
         raise BlockError(
             f"The model at {base_url} can not be reached.", code="PROVIDER_UNREACHABLE", hint="Check the base address."

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from blocks.llm._client import COST, Ask, ask_model
+from blocks.llm._client import COST, RETRY, Ask, ask_model
 from blocks.sdk import Block, BlockSchema, Example
 from integrations.providers import ProviderName
 
@@ -33,6 +33,7 @@ class AskModelBlock(Block):
     description = "Sends a prompt to a language model and gives its reply."
     credentials_required = (ProviderName.OPENAI,)
     cost_config = COST
+    retry = RETRY
     input_schema, output_schema = AskModelInput, AskModelOutput
     examples = (
         Example(

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from blocks.llm._client import COST, Ask, ask_model, read_prompt
+from blocks.llm._client import COST, RETRY, Ask, ask_model, read_prompt
 from blocks.sdk import Block, BlockSchema, Example
 from integrations.providers import ProviderName
 
@@ -40,6 +40,7 @@ class SummarizeTextBlock(Block):
     )
     credentials_required = (ProviderName.OPENAI,)
     cost_config = COST
+    retry = RETRY
     input_schema, output_schema = SummarizeTextInput, SummarizeTextOutput
     examples = (
         Example(

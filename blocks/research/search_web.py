@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from blocks.http._client import ask_provider
+from blocks.http._client import RETRY, ask_provider
 from blocks.sdk import Block, BlockError, BlockSchema, Example
 from integrations.providers import ProviderName
 
@@ -39,6 +39,7 @@ class SearchWebBlock(Block):
     name = "Search the web"
     description = "Asks a search engine (SearXNG) and gives the first results."
     credentials_required = (ProviderName.SEARCH,)
+    retry = RETRY
     input_schema, output_schema = SearchWebInput, SearchWebOutput
     examples = (
         Example(

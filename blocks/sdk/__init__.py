@@ -7,6 +7,7 @@ from blocks.sdk.cost import BlockCostConfig
 from blocks.sdk.errors import BlockError
 from blocks.sdk.example import Example
 from blocks.sdk.kinds import BlockType, Effects, Placement
+from blocks.sdk.retry import Retry
 from blocks.sdk.schema import BlockSchema
 from blocks.sdk.usage import Usage
 
@@ -22,5 +23,6 @@ __all__ = [
     "Effects",
     "Example",
     "Placement",
+    "Retry",
     "Usage",
 ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from blocks.sdk.context import BlockContext, Credentials
     from blocks.sdk.cost import BlockCostConfig
     from blocks.sdk.example import Example
+    from blocks.sdk.retry import Retry
 
 
 class Block:
@@ -34,6 +35,8 @@ class Block:
     disabled: ClassVar[bool] = False
     #: Seconds after which a firing is stopped with `TIMEOUT`; None takes the platform's limit.
     timeout_s: ClassVar[float | None] = None
+    #: What is tried again by itself, unless the node says otherwise; None lets every failure stand.
+    retry: ClassVar[Retry | None] = None
     credentials_required: ClassVar[Sequence[str]] = ()
     cost_config: ClassVar[BlockCostConfig | None] = None
     examples: ClassVar[Sequence[Example]] = ()

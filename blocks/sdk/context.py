@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from blocks.sdk.usage import Usage
+from blocks.sdk.waiting import WaitFor
 
 
 class Credentials(Protocol):
@@ -25,8 +26,19 @@ class BlockContext(Protocol):
     """The platform's side of one firing."""
 
     usage: Usage
-    #: The same for every attempt of the same firing: hand it to whoever can deduplicate.
-    idempotency_key: str
+
+    @property
+    def idempotency_key(self) -> str:
+        """Return the key that is the same for every attempt of this firing: hand it to whoever can deduplicate."""
+        ...
+
+    async def wait(self, wait: WaitFor) -> Any:
+        """Return what came for this wait, or suspend the firing until it comes.
+
+        Raises:
+            BlockError: the block can not be suspended.
+        """
+        ...
 
     async def get_credentials(self, provider: str) -> Credentials:
         """Return the credential to use for `provider`.

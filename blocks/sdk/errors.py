@@ -12,6 +12,16 @@ class BlockError(AppError):
 
     code = "BLOCK_ERROR"
 
-    def __init__(self, message: str = "", *, code: str | None = None, hint: str | None = None, **extra: Any) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        hint: str | None = None,
+        retry_after_s: float | None = None,
+        **extra: Any,
+    ) -> None:
         super().__init__(message, hint=hint, **extra)
         self.code = code or self.code
+        #: So long the other side asked to be left alone.
+        self.retry_after_s = retry_after_s

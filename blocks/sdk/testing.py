@@ -8,6 +8,7 @@ from typing import Any
 
 from blocks.registry import validate_input, validate_output
 from blocks.sdk import Block, BlockError, Credentials, Example, Usage
+from blocks.sdk.waiting import Suspended, WaitFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class MemoryContext:
     settings: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str = "test-firing"
     usage: Usage = field(default_factory=Usage)
+    answers: Mapping[str, Any] = field(default_factory=dict)
 
     async def get_credentials(self, provider: str) -> Credentials:
         """Return the test's credential for `provider`.
@@ -36,6 +38,16 @@ class MemoryContext:
         if provider not in self.credentials:
             raise BlockError(f"There is no credential for {provider}.", code="CREDENTIAL_MISSING")
         return self.credentials[provider]
+
+    async def wait(self, wait: WaitFor) -> Any:
+        """Return the test's answer to this wait.
+
+        Raises:
+            Suspended: the test gave none.
+        """
+        if wait.call_key not in self.answers:
+            raise Suspended(wait)
+        return self.answers[wait.call_key]
 
     def setting(self, name: str) -> Any:
         """Return a setting of the test, or None."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Any
 
-from blocks.sdk import BlockType
+from blocks.sdk import BlockType, Retry
 from executions.engine.items import ERROR_PIN
 from executions.engine.segments import Segment, cut
 from executions.engine.spec import BlockFacts, LinkSpec, NodeSpec
@@ -52,6 +54,10 @@ class PlanNode:
     #: Each item can go through by itself, before its siblings are known.
     is_pipelined: bool
     segment: int
+    #: Its own, or else its block's; None lets every failure stand.
+    retry: Retry | None = None
+    #: Its own, or else its block's; None takes the platform's limit.
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,12 @@ class Plan:
     def outputs(self) -> tuple[PlanNode, ...]:
         """Return the output nodes, in order."""
         return tuple(node for node in self.nodes if node.block.block_type is BlockType.OUTPUT)
+
+    @cached_property
+    def mark(self) -> str:
+        """Return a short fingerprint of how the version is cut: what tells whether segment numbers mean the same."""
+        cut_as = [[segment.queue, *(self.nodes[node].key for node in segment.nodes)] for segment in self.segments]
+        return hashlib.sha256(json.dumps(cut_as).encode()).hexdigest()[:16]
 
     def downstream(self, node: int) -> frozenset[int]:
         """Return the node and all that can hear of it."""
@@ -114,6 +126,8 @@ def plan(nodes: Sequence[NodeSpec], links: Sequence[LinkSpec]) -> Plan:
                 handles_errors=node.key in handled,
                 is_pipelined=_is_pipelined(feeds[index]),
                 segment=segment_of[index],
+                retry=node.retry,
+                timeout_s=node.timeout_s,
             )
             for index, node in enumerate(order)
         ),

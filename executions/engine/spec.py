@@ -6,29 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from blocks.sdk import BlockType, Effects, Placement
+from blocks.facts import BlockFacts
+from blocks.sdk import Retry
 
-
-@dataclass(frozen=True, slots=True)
-class BlockFacts:
-    """What planning needs to know of a block."""
-
-    placement: Placement = Placement.INLINE
-    block_type: BlockType = BlockType.STANDARD
-    effects: Effects = Effects.NONE
-    streams: frozenset[str] = frozenset()
-    gathers: str | None = None
+__all__ = ["BlockFacts", "LinkSpec", "NodeSpec"]
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One node: its key, its block, the constants on its pins, and what a failure means."""
+    """One node: its key, its block, the constants on its pins, what a failure means, and how long and how often it is tried."""
 
     key: str
     block_id: str
     constants: Mapping[str, Any] = field(default_factory=dict)
     on_error: str = "fail"
-    block: BlockFacts = BlockFacts()
+    block: BlockFacts = field(default_factory=BlockFacts)
+    #: Its own, or else its block's.
+    retry: Retry | None = None
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

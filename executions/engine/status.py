@@ -13,7 +13,7 @@ class Status(StrEnum):
     QUEUED = "QUEUED"
     #: At least one node has begun.
     RUNNING = "RUNNING"
-    #: Nothing runs; a person or a time is awaited.
+    #: Nothing runs; a person, a time, an event or another execution is awaited.
     WAITING = "WAITING"
     #: Asked to stop; what runs is being stopped.
     CANCELLING = "CANCELLING"
@@ -26,9 +26,11 @@ class Status(StrEnum):
 class NodeStatus(StrEnum):
     """Where a node execution stands."""
 
+    #: To be begun again: its wait was answered, or the pause before its next attempt ends at `due_at`.
     PENDING = "PENDING"
     #: A worker holds the lease.
     RUNNING = "RUNNING"
+    #: Suspended: it holds no worker until what it waits for comes.
     WAITING = "WAITING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
@@ -44,8 +46,8 @@ _ENDS = frozenset({Status.FAILED, Status.CANCELLED, Status.BUDGET_EXCEEDED})
 FROM_HERE: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING}) | _ENDS,
     Status.RUNNING: frozenset({Status.WAITING, Status.CANCELLING, Status.SUCCEEDED}) | _ENDS,
-    Status.WAITING: frozenset({Status.RUNNING, Status.CANCELLING}) | _ENDS,
-    Status.CANCELLING: frozenset({Status.CANCELLED}),
+    Status.WAITING: frozenset({Status.RUNNING, Status.CANCELLING, Status.SUCCEEDED}) | _ENDS,
+    Status.CANCELLING: _ENDS,
     **{final: frozenset() for final in (Status.SUCCEEDED, *_ENDS)},
 }
 

@@ -49,12 +49,27 @@ class Execution(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="executions", db_index=False
     )
     status = models.CharField(max_length=16, choices=[(s.value, s.value) for s in Status], default=Status.QUEUED.value)
+    #: Higher goes first among those of one owner that wait to be admitted.
+    priority = models.SmallIntegerField(default=0)
+    #: The firing that started it as a sub-graph, and the outermost execution it belongs to; no constraints, as months are dropped.
+    parent_id = models.UUIDField(null=True, blank=True, editable=False)
+    parent_node = models.CharField(max_length=64, blank=True, default="", editable=False)
+    parent_path = ArrayField(models.IntegerField(), default=list, editable=False)
+    call_key = models.CharField(max_length=200, blank=True, default="", editable=False)
+    root_id = models.UUIDField(null=True, blank=True, editable=False)
+    depth = models.PositiveSmallIntegerField(default=0, editable=False)
+    #: The ended execution that this one goes on from.
+    retried_from_id = models.UUIDField(null=True, blank=True, editable=False)
     inputs: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     outputs: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     #: Segments of the plan that have ended; what `compile` leaves out.
     segments_done = ArrayField(models.SmallIntegerField(), default=list)
+    #: The cut of the plan by which those are numbered.
+    plan_mark = models.CharField(max_length=16, blank=True, default="", editable=False)
     #: A node has failed for good: what has not started is not started.
     is_stopping = models.BooleanField(default=False)
+    #: A person has asked to begin nothing more for now.
+    is_paused = models.BooleanField(default=False)
     error_code = models.CharField(max_length=64, blank=True, default="")
     error_message = models.TextField(blank=True, default="")
     error_hint = models.TextField(blank=True, default="")
@@ -63,10 +78,12 @@ class Execution(models.Model):
     output_tokens = models.BigIntegerField(default=0)
     cost_microcredits = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(default=now, editable=False)
-    #: When it was last sent to the broker, and how often: the row is the outbox.
+    #: When it was last sent to the broker, and how often: the row is the outbox. Never, while it waits to be admitted.
     launched_at = models.DateTimeField(null=True, blank=True)
     launches = models.PositiveSmallIntegerField(default=0)
     started_at = models.DateTimeField(null=True, blank=True)
+    #: When it last began to run, at first or after a wait: its time limit counts from here.
+    resumed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     objects = ExecutionQuerySet.as_manager()
@@ -79,8 +96,27 @@ class Execution(models.Model):
             models.Index(fields=["graph", "-id"], name="executions_newest_of_graph"),
             models.Index(
                 fields=["launched_at"],
-                condition=Q(status__in=[Status.QUEUED.value, Status.RUNNING.value]),
+                condition=Q(status__in=[Status.QUEUED.value, Status.RUNNING.value, Status.CANCELLING.value]),
                 name="executions_in_flight",
+            ),
+            models.Index(
+                fields=["owner", "-priority", "id"],
+                condition=Q(status=Status.QUEUED.value, launched_at__isnull=True),
+                name="executions_to_admit",
+            ),
+            models.Index(
+                fields=["owner", "graph"],
+                condition=Q(
+                    status__in=[Status.QUEUED.value, Status.RUNNING.value, Status.CANCELLING.value],
+                    launched_at__isnull=False,
+                    parent_id__isnull=True,
+                ),
+                name="executions_admitted",
+            ),
+            models.Index(fields=["parent_id"], condition=Q(parent_id__isnull=False), name="executions_of_parent"),
+            models.Index(fields=["root_id"], condition=Q(root_id__isnull=False), name="executions_of_root"),
+            models.Index(
+                fields=["retried_from_id"], condition=Q(retried_from_id__isnull=False), name="executions_retried_from"
             ),
         ]
         constraints = [

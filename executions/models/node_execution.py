@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, OuterRef, Q, Subquery, When
 
 from agentplatform.lib.ids import uuid7
 from executions.engine.status import NODE_FINAL, NODE_FROM_HERE, NodeStatus, sources_of
@@ -20,6 +20,18 @@ class NodeExecutionQuerySet(models.QuerySet["NodeExecution"]):
     def move(self, to: NodeStatus, **fields: Any) -> int:
         """Move the matching rows to `to` where the life cycle allows it; whoever comes second changes nothing."""
         return self.filter(status__in=sources_of(to, NODE_FROM_HERE)).update(status=to, **fields)
+
+    def with_origins(self) -> NodeExecutionQuerySet:
+        """Add `own_inputs` and `own_outputs`: for a firing that was taken over, those of the execution that ran it."""
+        origin = NodeExecution.objects.filter(
+            execution_id=OuterRef("origin_id"), node_key=OuterRef("node_key"), item_path=OuterRef("item_path")
+        )
+        return self.annotate(
+            own_inputs=Case(When(origin_id__isnull=False, then=Subquery(origin.values("inputs"))), default=F("inputs")),
+            own_outputs=Case(
+                When(origin_id__isnull=False, then=Subquery(origin.values("outputs"))), default=F("outputs")
+            ),
+        )
 
 
 class NodeExecution(models.Model):
@@ -39,10 +51,20 @@ class NodeExecution(models.Model):
         max_length=16, choices=[(s.value, s.value) for s in NodeStatus], default=NodeStatus.PENDING.value
     )
     attempt = models.PositiveSmallIntegerField(default=1)
-    #: Grows each time another worker takes over; a writer with an older one writes nothing.
-    fence = models.PositiveIntegerField(default=1)
+    #: How often a worker died with it, or was taken for dead.
+    crashes = models.PositiveSmallIntegerField(default=0)
+    #: Given out once to each claim, and growing; a writer with another one writes nothing.
+    fence = models.BigIntegerField(default=0)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=64, blank=True, default="")
+    #: PENDING: it is begun again from then on.
+    due_at = models.DateTimeField(null=True, blank=True)
+    #: How often it has waited for a person, a time or an event.
+    waits = models.PositiveSmallIntegerField(default=0)
+    #: The attempts before this one: when, what went wrong, what it cost.
+    history: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(default=list)
+    #: The execution whose firing of this node at this path was taken over; what went in and came out stands there.
+    origin_id = models.UUIDField(null=True, blank=True, editable=False)
     inputs: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     #: By pin, the values it yielded, in order.
     outputs: models.JSONField[dict[str, list[Any]], dict[str, list[Any]]] = models.JSONField(default=dict)
@@ -53,6 +75,10 @@ class NodeExecution(models.Model):
     error_hint = models.TextField(blank=True, default="")
     usage: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     cost_microcredits = models.BigIntegerField(default=0)
+    #: Of the executions that it started as sub-graphs.
+    child_cost_microcredits = models.BigIntegerField(default=0)
+    child_input_tokens = models.BigIntegerField(default=0)
+    child_output_tokens = models.BigIntegerField(default=0)
     queued_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -64,6 +90,9 @@ class NodeExecution(models.Model):
         indexes = [
             models.Index(
                 fields=["lease_expires_at"], condition=Q(status=NodeStatus.RUNNING.value), name="node_executions_leased"
+            ),
+            models.Index(
+                fields=["due_at"], condition=Q(status=NodeStatus.PENDING.value), name="node_executions_pending"
             ),
         ]
         constraints = [

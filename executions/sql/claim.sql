@@ -1,25 +1,26 @@
--- Take the leases of firings: new ones, and those whose lease has run out. Begins each execution that nobody has begun.
+-- Take the leases of firings: new ones, those whose lease has run out, and those whose pause is over. Begins each execution that nobody has begun.
 -- Safe: the key (execution, node, path) lets one of two inserters win; the loser sees a live lease and takes nothing. The execution rows
--- are locked for share, so no claim slips past a worker that is just stopping one. A claim lost in a crash is harmless where a firing may be
--- repeated, and then need not wait for the disk.
+-- are locked for share, so no claim slips past a worker that is just stopping one, or a person who cancels it. A claim lost in a crash is harmless
+-- where a firing may be repeated, and then need not wait for the disk: a sequence never gives a fence out twice, not even after a crash.
 WITH relaxed AS MATERIALIZED (
     SELECT set_config('synchronous_commit', CASE WHEN %(is_relaxed)s THEN 'off' ELSE current_setting('synchronous_commit') END, true)
 ), begun AS (
-    UPDATE executions_execution SET status = 'RUNNING', started_at = now()
-    WHERE id = ANY(%(ids)s) AND status = 'QUEUED' AND (SELECT true FROM relaxed)
+    UPDATE executions_execution SET status = 'RUNNING', started_at = coalesce(started_at, now()), resumed_at = now()
+    WHERE id = ANY(%(ids)s) AND status IN ('QUEUED', 'WAITING') AND NOT is_stopping AND NOT is_paused AND (SELECT true FROM relaxed)
     RETURNING id
 ), going AS (
     -- A row that another claim has just begun is seen as QUEUED here and re-checked as RUNNING once its lock is ours.
     SELECT id FROM executions_execution
-    WHERE id = ANY(%(ids)s) AND status IN ('QUEUED', 'RUNNING') AND NOT is_stopping
+    WHERE id = ANY(%(ids)s) AND status IN ('QUEUED', 'RUNNING', 'WAITING') AND NOT is_stopping AND NOT is_paused
     ORDER BY id FOR SHARE
 )
 INSERT INTO executions_nodeexecution AS mine (
-    id, execution_id, node_key, item_path, status, attempt, fence, lease_expires_at, worker, inputs, outputs, missing_pins,
-    error_code, error_message, error_hint, usage, cost_microcredits, queued_at, started_at
+    id, execution_id, node_key, item_path, status, attempt, crashes, fence, lease_expires_at, worker, waits, inputs, outputs, missing_pins,
+    error_code, error_message, error_hint, usage, cost_microcredits, child_cost_microcredits, child_input_tokens, child_output_tokens,
+    history, queued_at, started_at
 )
-SELECT f.id, e.id, f.node_key, f.item_path, 'RUNNING', 1, 1, now() + %(lease)s, %(worker)s, f.inputs, '{}', '{}',
-       '', '', '', '{}', 0, now(), now()
+SELECT f.id, e.id, f.node_key, f.item_path, 'RUNNING', 1, 0, nextval('executions_fence'), now() + %(lease)s, %(worker)s, 0, f.inputs, '{}', '{}',
+       '', '', '', '{}', 0, 0, 0, 0, '[]', now(), now()
 FROM (SELECT id FROM begun UNION SELECT id FROM going) AS e
 JOIN jsonb_to_recordset(%(firings)s::jsonb) AS f (id uuid, execution_id uuid, node_key text, item_path int[], inputs jsonb)
     ON f.execution_id = e.id
@@ -27,12 +28,13 @@ JOIN jsonb_to_recordset(%(firings)s::jsonb) AS f (id uuid, execution_id uuid, no
 WHERE NOT EXISTS (
     SELECT FROM executions_nodeexecution AS n
     WHERE n.execution_id = f.execution_id AND n.node_key = f.node_key AND n.item_path = f.item_path
-      AND (n.status <> 'RUNNING' OR n.lease_expires_at >= now())
+      AND NOT (n.status = 'RUNNING' AND n.lease_expires_at < now() OR n.status = 'PENDING' AND n.due_at <= now())
 )
 -- In one order for all, so that two claims of the same firings do not wait for each other.
 ORDER BY e.id, f.node_key, f.item_path
 ON CONFLICT (execution_id, node_key, item_path) DO UPDATE
-    SET attempt = mine.attempt + 1, fence = mine.fence + 1, lease_expires_at = excluded.lease_expires_at,
-        worker = excluded.worker, started_at = now()
-    WHERE mine.status = 'RUNNING' AND mine.lease_expires_at < now()
-RETURNING execution_id, node_key, item_path, fence, attempt
+    SET status = 'RUNNING', fence = excluded.fence, lease_expires_at = excluded.lease_expires_at, worker = excluded.worker,
+        due_at = NULL, started_at = now(),
+        attempt = mine.attempt + (mine.status = 'RUNNING')::int, crashes = mine.crashes + (mine.status = 'RUNNING')::int
+    WHERE mine.status = 'RUNNING' AND mine.lease_expires_at < now() OR mine.status = 'PENDING' AND mine.due_at <= now()
+RETURNING execution_id, node_key, item_path, fence, attempt, crashes, waits, usage, cost_microcredits

@@ -1,16 +1,15 @@
--- Find executions that nothing will carry on by itself, and mark them as sent now.
--- Never sent, or sent and not begun, or begun and without a live lease. While messages still wait at the broker an execution is not stuck but in line, so it gets a
+-- Find executions that were sent and that nothing will carry on by itself, and mark them as sent now.
+-- Sent and not begun, or begun and without a live lease. While messages still wait at the broker an execution is not stuck but in line, so it gets a
 -- longer, growing grace; a duplicate message is harmless, a flood of them is not. SKIP LOCKED: two reconcilers share the work.
 WITH stuck AS (
     SELECT e.id FROM executions_execution AS e
-    WHERE e.status IN ('QUEUED', 'RUNNING')
-      AND (e.launched_at IS NULL AND e.created_at < now() - %(grace)s
-           OR e.launched_at < now() - %(grace)s * least(%(patience)s ^ least(e.launches, 6), 64))
+    WHERE e.status IN ('QUEUED', 'RUNNING') AND NOT e.is_paused
+      AND e.launched_at < now() - %(grace)s * least(%(patience)s ^ least(e.launches, 6), 64)
       AND NOT EXISTS (
           SELECT FROM executions_nodeexecution AS n
           WHERE n.execution_id = e.id AND n.status = 'RUNNING' AND n.lease_expires_at > now()
       )
-    ORDER BY e.launched_at NULLS FIRST
+    ORDER BY e.launched_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )

@@ -50,7 +50,7 @@ class TestClaim:
         (mine,) = claim(execution)
 
         row = NodeExecution.objects.get(execution=execution)
-        assert mine == Claim(execution.pk, "only", (), fence=1, attempt=1)
+        assert mine == Claim(execution.pk, "only", (), fence=row.fence, attempt=1)
         assert (row.status, row.worker, row.inputs, row.item_path) == (NodeStatus.RUNNING, "w1", {"value": 1}, [])
         assert row.lease_expires_at is not None
         assert timedelta(0) < row.lease_expires_at - now() <= leases.lease()
@@ -83,24 +83,53 @@ class TestClaim:
 
     def test_takes_over_what_ran_out_with_a_higher_fence_and_the_next_attempt(self):
         execution = make_execution()
-        claim(execution)
+        (first,) = claim(execution)
         expire_all(execution)
 
         (mine,) = claim(execution, worker="w2")
 
         row = NodeExecution.objects.get(execution=execution)
-        assert (mine.fence, mine.attempt) == (2, 2)
-        assert (row.fence, row.attempt, row.worker) == (2, 2, "w2")
+        assert mine.fence > first.fence
+        assert (mine.attempt, mine.crashes) == (2, 1)
+        assert (row.fence, row.attempt, row.crashes, row.worker) == (mine.fence, 2, 1, "w2")
         assert row.lease_expires_at is not None
         assert row.lease_expires_at > now()
 
-    @pytest.mark.parametrize("status", sorted(set(Status) - {Status.QUEUED, Status.RUNNING}))
+    @pytest.mark.parametrize("status", sorted(set(Status) - {Status.QUEUED, Status.RUNNING, Status.WAITING}))
     def test_takes_nothing_of_an_execution_that_does_not_run(self, status):
         execution = make_execution(status=status)
 
         assert claim(execution) == []
         assert not NodeExecution.objects.filter(execution=execution).exists()
         assert status_of(execution) == status
+
+    def test_takes_nothing_of_an_execution_that_is_paused(self):
+        execution = make_execution(is_paused=True)
+
+        assert claim(execution) == []
+        assert status_of(execution) == Status.QUEUED
+
+    def test_lets_an_execution_that_waited_run_again(self):
+        execution = make_execution(status=Status.WAITING)
+
+        claim(execution)
+
+        assert status_of(execution) == Status.RUNNING
+
+    def test_begins_again_what_is_due_without_counting_another_attempt(self):
+        execution = make_execution(status=Status.RUNNING)
+        make_node_execution(execution, status=NodeStatus.PENDING, attempt=2, due_at=now() - timedelta(seconds=1))
+
+        (mine,) = claim(execution)
+
+        assert (mine.attempt, mine.crashes) == (2, 0)
+        assert NodeExecution.objects.get(execution=execution).due_at is None
+
+    def test_leaves_what_is_not_due_yet(self):
+        execution = make_execution(status=Status.RUNNING)
+        make_node_execution(execution, status=NodeStatus.PENDING, due_at=now() + timedelta(hours=1))
+
+        assert claim(execution) == []
 
     def test_takes_nothing_of_an_execution_that_stops(self):
         execution = make_execution(status=Status.RUNNING, is_stopping=True)
@@ -158,18 +187,19 @@ class TestRaces:
 
         paths = [one.path for claims in won for one in claims]
         assert sorted(paths) == [one.path for one in wanted]
-        assert {one.fence for claims in won for one in claims} == {1}
+        assert len({one.fence for claims in won for one in claims}) == len(paths)
 
     def test_one_of_many_takes_over_what_ran_out(self):
         execution = make_execution()
         wanted = [Wanted("only", (number,), {}) for number in range(20)]
-        claim(execution, wanted)
+        first = claim(execution, wanted)
         expire_all(execution)
 
         won = at_once(8, lambda number: patiently(claim, execution, shuffled(wanted, number), worker=f"w{number}"))
 
-        taken = [(one.path, one.fence, one.attempt) for claims in won for one in claims]
-        assert sorted(taken) == [(one.path, 2, 2) for one in wanted]
+        taken = [one for claims in won for one in claims]
+        assert sorted((one.path, one.attempt) for one in taken) == [(one.path, 2) for one in wanted]
+        assert min(one.fence for one in taken) > max(one.fence for one in first)
 
     def test_a_claim_and_a_stop_do_not_cross(self):
         """Either the claim came first and its row is seen by whoever stops, or it takes nothing."""
@@ -196,7 +226,7 @@ class TestRenew:
         lost = leases.renew([mine])
 
         row = NodeExecution.objects.get(execution=execution)
-        assert lost == set()
+        assert lost == {}
         assert row.lease_expires_at is not None
         assert row.lease_expires_at > now()
 
@@ -209,14 +239,21 @@ class TestRenew:
 
         lost = leases.renew([mine])
 
-        assert lost == {(execution.pk, "only", ())}
+        assert lost == {(execution.pk, "only", ()): False}
         assert NodeExecution.objects.get(execution=execution).lease_expires_at == before
+
+    def test_says_what_was_cancelled(self):
+        execution = make_execution()
+        mine = make_claim(execution)
+        Execution.objects.filter(pk=execution.pk).move(Status.CANCELLING)
+
+        assert leases.renew([mine]) == {(execution.pk, "only", ()): True}
 
     def test_leaves_what_has_ended(self):
         execution = make_execution(status=Status.RUNNING)
-        make_node_execution(execution)
+        row = make_node_execution(execution)
 
-        assert leases.renew([Claim(execution.pk, "only", (), fence=1, attempt=1)]) == set()
+        assert leases.renew([Claim(execution.pk, "only", (), fence=row.fence, attempt=1)]) == {}
 
     def test_renews_claims_of_several_executions_at_once(self):
         executions = [make_execution() for _ in range(3)]
@@ -236,7 +273,7 @@ class TestGiveUp:
 
         leases.give_up([mine])
 
-        assert make_claim(execution, worker="w2").fence == 2
+        assert make_claim(execution, worker="w2").fence > mine.fence
 
     def test_leaves_what_was_taken_over(self):
         execution = make_execution()
@@ -262,6 +299,9 @@ class Listener:
 
     def lose(self) -> None:
         self.lost.set()
+
+    def cancel(self) -> None:
+        self.lose()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -208,7 +208,7 @@ class TestSettle:
 
         assert NodeExecution.objects.filter(execution=execution).count() == 1
 
-    @pytest.mark.parametrize("status", [Status.CANCELLING, Status.CANCELLED, Status.FAILED, Status.SUCCEEDED])
+    @pytest.mark.parametrize("status", [Status.CANCELLED, Status.FAILED, Status.SUCCEEDED])
     @pytest.mark.parametrize("segments", [[0], [0, 1]])
     def test_writes_nothing_once_the_execution_does_not_run(self, status, segments):
         execution = make_execution(two_segments())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -56,6 +58,19 @@ def test_a_version_shows_its_nodes_and_links(console):
     assert "values_#_name" in page
 
 
+def test_a_version_shows_how_often_and_how_long_its_nodes_are_tried(console):
+    nodes = [{"id": "a", "block_id": "constant-block", "inputs": {"value": 1}, "retry": {"on": ["RATE_LIMITED"]}, "timeout_s": 77.25}]
+    version = services.latest_version(make_published(nodes=nodes, links=[]))
+
+    pages = [
+        console.get(reverse(f"admin:graphs_{model}_change", args=[row.pk])).content.decode()
+        for model, row in [("graphversion", version), ("node", version.nodes.get())]
+    ]
+
+    assert all("RATE_LIMITED" in page and "77.25" in page for page in pages)
+    assert "inline" in pages[1], "what the version keeps of the block"
+
+
 @pytest.mark.parametrize("model", ["graphversion", "node", "link"])
 def test_what_is_drawn_can_be_looked_at_only(console, model):
     version = make_graph().versions.get()
@@ -91,12 +106,26 @@ def test_a_published_graph_can_be_deleted_as_a_whole(console):
     assert not Graph.objects.exists()
 
 
+def change(console: Client, graph: Graph, **fields: Any) -> None:
+    inline = {f"versions-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    whole = {"name": graph.name, "description": ""} | fields | inline
+    console.post(reverse("admin:graphs_graph_change", args=[graph.pk]), whole)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("3", 3), ("", None), ("0", 7), ("-1", 7)])
+def test_how_many_executions_of_a_graph_run_at_a_time_is_set_in_the_console(console, given, kept):
+    graph = make_graph()
+    Graph.objects.update(max_concurrent=7)
+
+    change(console, graph, max_concurrent=given)
+
+    assert Graph.objects.get().max_concurrent == kept
+
+
 def test_a_graph_can_be_renamed_but_not_given_away(console):
     graph = make_graph()
-    fields = {"name": "New", "description": "", "is_archived": "on", "owner": make_user().pk}
-    inline = {f"versions-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
 
-    console.post(reverse("admin:graphs_graph_change", args=[graph.pk]), fields | inline)
+    change(console, graph, name="New", is_archived="on", owner=make_user().pk)
 
     changed = Graph.objects.get()
     assert (changed.name, changed.is_archived, changed.owner) == ("New", True, graph.owner)

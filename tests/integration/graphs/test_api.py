@@ -44,6 +44,15 @@ class TestCreate:
         assert (answer.data["has_draft"], answer.data["latest_version"]) == (True, None)
         assert answer.data["document"] == document().as_data()
 
+    def test_takes_and_shows_how_often_and_how_long_a_node_is_tried(self, api):
+        nodes = [{"id": "a", "block_id": "x", "retry": {"attempts": 5}, "timeout_s": 30}]
+
+        answer = api.post(GRAPHS, data(nodes=nodes, links=[]))
+
+        (shown,) = answer.data["document"]["nodes"]
+        assert (shown["retry"], shown["timeout_s"]) == ({"attempts": 5}, 30)
+        assert answer.data["max_concurrent"] is None
+
     def test_takes_yaml_too(self, api):
         answer = api.post(GRAPHS, yaml.safe_dump(data()), content_type="application/yaml")
 

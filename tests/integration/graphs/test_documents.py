@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
 
+from blocks.sdk import Retry
 from graphs import documents, services
 from graphs.documents import GraphModel, LinkModel, NodeModel
 from graphs.errors import GraphInvalid, GraphNotFound, OwnerNotFound
@@ -202,6 +205,87 @@ def test_a_wrong_form_is_refused_with_every_place(change, told):
         GraphModel.read(data() | change)
 
     assert [f"{one.code} {one.path} {one.node}".strip() for one in refused.value.problems] == told
+
+
+PATIENT = {"attempts": 5, "delay_s": 0.5, "on": ["RATE_LIMITED", "TIMEOUT"]}
+
+
+def patient(**changes: Any) -> GraphModel:
+    """Return a graph one node of which says how often and how long it is tried."""
+    whole = data()
+    whole["nodes"][1] |= {"retry": PATIENT, "timeout_s": 30} | changes
+    return GraphModel.read(whole)
+
+
+class TestRetryAndTimeout:
+    @pytest.mark.parametrize("changes", [{}, {"retry": {}}, {"retry": {"attempts": 1}}, {"timeout_s": 0.25}])
+    def test_are_loaded_as_they_were_stored(self, changes):
+        built = patient(**changes)
+        built.user_id = make_user().pk
+
+        loaded = GraphModel.load(documents.store(built).versions.get())
+
+        assert loaded.as_data() == built.as_data()
+        assert loaded.checksum() == built.checksum()
+
+    @pytest.mark.parametrize("syntax", ["json", "yaml"])
+    def test_are_the_same_after_export_and_import(self, syntax):
+        built = patient()
+
+        again = documents.parse(documents.write(built, syntax), syntax)
+
+        assert again.as_data() == built.as_data()
+        assert again.nodes[1].retry.on == ["RATE_LIMITED", "TIMEOUT"]
+
+    def test_are_exported_without_what_has_its_default(self):
+        node = patient(retry={"attempts": 3, "delay_s": 2}).as_data()["nodes"][1]
+
+        assert (node["retry"], node["timeout_s"]) == ({"delay_s": 2}, 30)
+        assert list(node).index("on_error") < list(node).index("retry") < list(node).index("position")
+
+    def test_are_no_part_of_a_version_that_has_none(self):
+        nodes = document().as_data()["nodes"]
+
+        assert all("retry" not in node and "timeout_s" not in node for node in nodes)
+        assert document().checksum() == "25d11059f9cce8144360ba116c20ecb4b45ab70b52b32a44a6f3a05c18257f3f", (
+            "what was published before must not look changed"
+        )
+
+    def test_a_policy_of_nothing_but_defaults_is_still_one(self):
+        assert patient(retry={}).as_data()["nodes"][1]["retry"] == {}
+        assert patient(retry={}).checksum() != patient(retry=None).checksum()
+
+    def test_a_policy_is_stored_whole_so_that_other_defaults_can_not_change_it(self):
+        built = patient(retry={})
+        built.user_id = make_user().pk
+
+        row = documents.store(built).versions.get().nodes.get(key="greet")
+
+        assert row.retry == asdict(Retry()) | {"on": []}
+
+    @pytest.mark.parametrize(
+        ("wrong", "told"),
+        [
+            ({"retry": {"attempts": 0}}, "BAD_VALUE nodes[1].retry.attempts greet"),
+            ({"retry": {"attempts": 101}}, "BAD_VALUE nodes[1].retry.attempts greet"),
+            ({"retry": {"delay_s": -1}}, "BAD_VALUE nodes[1].retry.delay_s greet"),
+            ({"retry": {"delay_s": 400}}, "BAD_VALUE nodes[1].retry greet"),
+            ({"retry": {"jitter": 2}}, "BAD_VALUE nodes[1].retry.jitter greet"),
+            ({"retry": {"on": ["A B"]}}, "BAD_VALUE nodes[1].retry.on[0] greet"),
+            ({"retry": {"on": ["TIMEOUT", "POISON"]}}, "BAD_VALUE nodes[1].retry.on[1] greet"),
+            ({"retry": {"on": ["A"] * 51}}, "BAD_VALUE nodes[1].retry.on greet"),
+            ({"retry": {"times": 3}}, "UNKNOWN_KEY nodes[1].retry.times greet"),
+            ({"retry": 3}, "BAD_VALUE nodes[1].retry greet"),
+            ({"timeout_s": 0}, "BAD_VALUE nodes[1].timeout_s greet"),
+            ({"timeout_s": 86_401}, "BAD_VALUE nodes[1].timeout_s greet"),
+            ({"timeout_s": "soon"}, "BAD_VALUE nodes[1].timeout_s greet"),
+        ],
+    )
+    def test_are_refused_out_of_bounds_with_their_place(self, wrong, told):
+        with pytest.raises(GraphInvalid) as refused:
+            patient(**wrong)
+
+        assert [f"{one.code} {one.path} {one.node}" for one in refused.value.problems] == [told]
 
 
 @pytest.mark.parametrize("whole", [None, [], "text", 1, {}])

@@ -55,6 +55,21 @@ def test_two_nodes_of_a_version_have_two_keys():
     assert refused(change, by="a_node_key_is_unique_in_its_version")
 
 
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_graph_that_could_never_run_is_refused(limit):
+    graph = Graph.objects.filter(pk=make_graph().pk)
+
+    with pytest.raises(IntegrityError):
+        graph.update(max_concurrent=limit)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1.5])
+def test_a_node_without_time_to_run_is_refused(timeout_s):
+    draft = make_graph().versions.get()
+
+    assert refused(lambda: draft.nodes.update(timeout_s=timeout_s), by="a_node_has_time_to_run")
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -62,6 +77,9 @@ def test_two_nodes_of_a_version_have_two_keys():
         lambda version: GraphVersion.objects.filter(pk=version.pk).update(published_at=None, number=None, checksum=""),
         lambda version: version.delete(),
         lambda version: version.nodes.update(title="x"),
+        lambda version: version.nodes.update(retry={"attempts": 9}),
+        lambda version: version.nodes.update(timeout_s=9),
+        lambda version: version.nodes.update(facts=None),
         lambda version: version.nodes.all().delete(),
         lambda version: version.links.update(is_static=False),
         lambda version: version.links.all().delete(),

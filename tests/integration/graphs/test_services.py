@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
+from blocks import registry
+from blocks.facts import BlockFacts
+from blocks.sdk import BlockType
 from graphs import services
 from graphs.errors import (
     GraphInvalid,
@@ -48,6 +51,33 @@ class TestPublish:
         graph = make_graph()
 
         assert services.publish(graph) == services.publish(graph)
+
+    def test_keeps_what_the_blocks_declare(self):
+        version = services.publish(make_graph())
+
+        facts = {node.block_id: BlockFacts.from_data(node.facts) for node in version.nodes.all()}
+
+        assert facts == {block_id: BlockFacts.of(registry.get(block_id)) for block_id in facts}
+        assert facts["input-block"].block_type is BlockType.INPUT
+
+    def test_keeps_nothing_of_blocks_in_a_draft(self):
+        assert set(make_graph().versions.get().nodes.values_list("facts", flat=True)) == {None}
+
+    def test_keeps_them_for_each_version(self):
+        graph = make_graph()
+        services.publish(graph)
+        services.save_draft(graph, document(links=document().links[1:], nodes=document().nodes[1:]))
+
+        second = services.publish(graph)
+
+        assert None not in second.nodes.values_list("facts", flat=True)
+
+    def test_costs_the_same_number_of_queries_whatever_the_size(self, django_assert_max_num_queries):
+        nodes = [{"id": f"n{index}", "block_id": "constant-block", "inputs": {"value": 1}} for index in range(900)]
+        graph = make_graph(nodes=nodes, links=[])
+
+        with django_assert_max_num_queries(14):
+            services.publish(graph)
 
     def test_refuses_a_draft_with_problems_and_leaves_it_a_draft(self):
         graph = make_graph(links=[])

@@ -13,6 +13,7 @@ from werkzeug import Request, Response
 from agentplatform.lib.errors import AppError
 from blocks.llm import _client
 from blocks.llm.ask_model import AskModelBlock
+from blocks.sdk import BlockError
 from blocks.sdk.testing import KnownCredentials, MemoryContext, run_block
 from integrations.providers import ProviderName
 from tests.outside import address_of, allow_only, host_of, raw_server
@@ -129,6 +130,14 @@ class TestFailures:
         assert refused.value.message == f"The model's provider answered {status}: No, ***."
         assert refused.value.hint
         assert len(server.log) == 1, "retrying is the platform's"
+
+    async def test_say_how_long_the_provider_wants_to_be_left_alone(self, server: HTTPServer) -> None:
+        server.expect_request("/chat/completions").respond_with_json({}, status=429, headers={"Retry-After": "20"})
+
+        with pytest.raises(BlockError) as refused:
+            await ask(context_at(address_of(server)))
+
+        assert refused.value.retry_after_s == 20
 
     @pytest.mark.parametrize(
         ("content_type", "text"),

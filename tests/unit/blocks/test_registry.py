@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from blocks import BLOCKS, registry
 from blocks.errors import BlockDisabled, BlockInvalid, UnknownBlock
-from blocks.sdk import Block
+from blocks.sdk import Block, Effects, Retry
 
 
 class Pins(BaseModel):
@@ -92,6 +92,8 @@ class TestRegister:
             (changed(output_schema=Pins()), "output_schema is not a pydantic model"),
             (changed(streams=frozenset({"values"})), "streams names values"),
             (changed(gathers="values"), "gathers names 'values'"),
+            (changed(retry={"attempts": 2}), "retry is not a Retry"),
+            (changed(retry=Retry(), effects=Effects.AT_MOST_ONCE), "must not happen twice"),
             (changed(execute=returns_nothing), "not an async generator"),
             (changed(execute=lambda self, input_data: iter(())), "not an async generator"),
             (Pins, "not a subclass of Block"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from blocks.errors import UnknownBlock
-from blocks.sdk import Block, BlockSchema, BlockType
+from blocks.sdk import Block, BlockSchema, BlockType, Effects
 from graphs.documents import GraphModel, LinkModel, NodeModel
 from graphs.structure import find_cycles
 from graphs.validation import problems
@@ -98,6 +98,7 @@ KNOWN = [
     block("pair", PairInput),
     block("off", OpenInput, disabled=True),
     block("collect", CollectedInput, gathers="item"),
+    block("once", OpenInput, effects=Effects.AT_MOST_ONCE),
 ]
 BLOCKS = {one.id: one for one in KNOWN}
 
@@ -377,6 +378,23 @@ def test_a_pin_that_gathers_takes_no_static_link():
     drawing = graph({"a": "typed", "b": "collect"}, "a.number => b.item")
 
     assert ("STATIC_GATHER", "links[0].is_static", "b") in found(drawing)
+
+
+@pytest.mark.parametrize(
+    ("block_id", "retry", "told"),
+    [
+        ("once", {}, ["RETRY_UNSAFE"]),
+        ("once", {"attempts": 2}, ["RETRY_UNSAFE"]),
+        ("once", {"attempts": 1}, []),
+        ("once", {"on": ["RATE_LIMITED"]}, []),
+        ("once", None, []),
+        ("open", {}, []),
+    ],
+)
+def test_what_must_not_happen_twice_is_retried_only_on_codes_that_are_named(block_id, retry, told):
+    drawing = GraphModel(name="g", nodes=[NodeModel(id="a", block_id=block_id, retry=retry)])
+
+    assert found(drawing) == [(code, "nodes[0].retry.on", "a") for code in told]
 
 
 def test_too_many_nodes_are_told_alone():

@@ -42,12 +42,12 @@ def test_every_status_is_reached_from_the_first_and_leads_to_an_end(cycle, start
     assert all(reached(status) & final for status in cycle)
 
 
-def test_success_is_reached_from_running_alone():
-    assert sources_of(Status.SUCCEEDED, FROM_HERE) == [Status.RUNNING]
+def test_success_is_reached_only_by_what_has_begun():
+    assert sources_of(Status.SUCCEEDED, FROM_HERE) == [Status.RUNNING, Status.WAITING]
 
 
-def test_what_is_being_cancelled_can_only_become_cancelled():
-    assert FROM_HERE[Status.CANCELLING] == {Status.CANCELLED}
+def test_what_is_being_stopped_never_goes_on():
+    assert FROM_HERE[Status.CANCELLING] == FINAL - {Status.SUCCEEDED}
 
 
 @pytest.mark.parametrize("cycle", [FROM_HERE, NODE_FROM_HERE])

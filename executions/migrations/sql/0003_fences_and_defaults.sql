@@ -1,0 +1,12 @@
+-- A fence is given out once, whatever is lost in a crash: a sequence goes on behind all it may have given.
+CREATE SEQUENCE executions_fence AS bigint;
+
+-- Workers of the release before know none of these columns and keep writing rows.
+ALTER TABLE executions_execution
+    ALTER COLUMN priority SET DEFAULT 0, ALTER COLUMN parent_node SET DEFAULT '', ALTER COLUMN parent_path SET DEFAULT '{}',
+    ALTER COLUMN call_key SET DEFAULT '', ALTER COLUMN depth SET DEFAULT 0, ALTER COLUMN plan_mark SET DEFAULT '',
+    ALTER COLUMN is_paused SET DEFAULT false;
+ALTER TABLE executions_nodeexecution
+    ALTER COLUMN crashes SET DEFAULT 0, ALTER COLUMN waits SET DEFAULT 0, ALTER COLUMN history SET DEFAULT '[]',
+    ALTER COLUMN child_cost_microcredits SET DEFAULT 0, ALTER COLUMN child_input_tokens SET DEFAULT 0,
+    ALTER COLUMN child_output_tokens SET DEFAULT 0;

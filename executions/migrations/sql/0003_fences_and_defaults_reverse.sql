@@ -1,0 +1,1 @@
+DROP SEQUENCE executions_fence;
