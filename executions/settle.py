@@ -234,7 +234,8 @@ def _all_outputs(batch: Batch) -> dict[int, dict[Path, Outcome]]:
     if unknown:
         rows = NodeExecution.objects.filter(
             execution_id=batch.execution_id, node_key__in=[node.key for node in unknown]
-        ).values_list("node_key", "item_path", "status", "outputs")
+        )
+        rows = rows.with_origins().values_list("node_key", "item_path", "status", "own_outputs")
         for key, path, status, outputs in rows:
             ended.setdefault(batch.plan.index_of[key], {})[tuple(path)] = Outcome(NodeStatus(status), outputs)
     return ended

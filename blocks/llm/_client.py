@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -87,10 +89,11 @@ async def ask_model(block: Block, ask: Ask) -> Reply:
     model = ask.model or block.context.setting("OPENAI_MODEL")
     if not model:
         raise BlockError("No model is named.", code="MODEL_MISSING", hint="Name one on the node, or set OPENAI_MODEL.")
+    arguments = _arguments(ask, model, base_url)
     try:
         async with asyncio.timeout(TIMEOUT_S):
             completion = await _client(base_url, credentials.api_key).chat.completions.create(
-                **_arguments(ask, model, base_url)
+                **arguments, extra_headers={"Idempotency-Key": _call_key(block, arguments)}
             )
     except (TimeoutError, openai.APITimeoutError):
         raise BlockError(
@@ -120,6 +123,12 @@ def _arguments(ask: Ask, model: str, base_url: str) -> dict[str, Any]:
         "messages": [*messages, {"role": "user", "content": ask.prompt}],
         **{name: value for name, value in optional.items() if value is not None},
     }
+
+
+def _call_key(block: Block, arguments: dict[str, Any]) -> str:
+    """Return the key of one call: a firing may ask several things, and asks the same when it is run again."""
+    asked = json.dumps(arguments, sort_keys=True).encode()
+    return f"{block.idempotency_key}:{hashlib.sha256(asked).hexdigest()[:16]}"
 
 
 def _reply(block: Block, ask: Ask, model: str, completion: ChatCompletion) -> Reply:

@@ -59,7 +59,15 @@ def test_a_version_shows_its_nodes_and_links(console):
 
 
 def test_a_version_shows_how_often_and_how_long_its_nodes_are_tried(console):
-    nodes = [{"id": "a", "block_id": "constant-block", "inputs": {"value": 1}, "retry": {"on": ["RATE_LIMITED"]}, "timeout_s": 77.25}]
+    nodes = [
+        {
+            "id": "a",
+            "block_id": "constant-block",
+            "inputs": {"value": 1},
+            "retry": {"on": ["RATE_LIMITED"]},
+            "timeout_s": 77.25,
+        }
+    ]
     version = services.latest_version(make_published(nodes=nodes, links=[]))
 
     pages = [

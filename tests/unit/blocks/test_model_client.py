@@ -53,6 +53,26 @@ async def test_sends_the_prompt_the_key_and_only_what_is_set(server: HTTPServer)
     assert seen == [({"model": "small", "messages": messages, "max_tokens": 9}, "Bearer sk-canary")]
 
 
+async def test_sends_the_same_key_with_the_same_question_of_a_firing_and_another_with_another(server: HTTPServer) -> None:
+    seen: list[str | None] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request.headers.get("Idempotency-Key"))
+        return Response(json.dumps(REPLY), content_type="application/json")
+
+    server.expect_request("/chat/completions").respond_with_handler(answer)
+    context = context_at(address_of(server))
+
+    await ask(context)
+    await ask(context)
+    await ask(context, prompt="Name a meal.")
+
+    first, second, third = seen
+    assert first is not None
+    assert first.startswith("test-firing:")
+    assert first == second != third
+
+
 async def test_takes_the_model_of_the_platform_if_none_is_named(server: HTTPServer) -> None:
     server.expect_request(
         "/chat/completions", json={"model": "big", "messages": [{"role": "user", "content": "Name a drink."}]}

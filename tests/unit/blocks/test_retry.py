@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from agentplatform.local.paths import ROOT
 from blocks import BLOCKS
 from blocks.facts import BlockFacts
 from blocks.sdk import Block, BlockType, Effects, Placement, Retry
+from blocks.sdk.retry import HOPELESS, NEVER_RETRIED
 
 WAITING_FOR_OTHERS = {
     "http-request-block",
@@ -87,3 +89,10 @@ class TestFacts:
 
     def test_of_a_later_release_may_say_more(self) -> None:
         assert BlockFacts.from_data(BlockFacts().as_data() | {"colour": "red"}) == BlockFacts()
+
+
+@pytest.mark.parametrize("code", sorted(HOPELESS | NEVER_RETRIED))
+def test_the_docs_name_what_is_not_retried(code: str) -> None:
+    _, _, section = (ROOT / "docs" / "graphs.md").read_text(encoding="utf-8").partition("## Trying again")
+
+    assert f"`{code}`" in section.partition("\n## ")[0]
