@@ -19,6 +19,7 @@ from blocks.errors import UnknownBlock
 from executions import messages
 from executions.engine.compile import Canvas, Chain, Lane, Limits, compile
 from executions.engine.status import FINAL, Status
+from executions.known import ended_segments
 from executions.messages import Work
 from executions.models import Execution
 from executions.plans import plan_of
@@ -35,9 +36,10 @@ def launch(execution_ids: Sequence[UUID]) -> None:
     """Compile what is left of each execution and send it. Never raises for a broker that is away: reconcile sends again."""
     rows = Execution.objects.filter(pk__in=execution_ids).exclude(status__in=FINAL)
     lanes: list[Work] = []
-    for execution_id, version_id, done in rows.values_list("id", "version_id", "segments_done"):
+    for execution in rows.only("version_id", "segments_done", "plan_mark", "retried_from_id"):
+        execution_id = execution.pk
         try:
-            canvases = compile(plan_of(version_id), done, limits())
+            canvases = compile_rest(execution)
         except UnknownBlock as error:
             _fail(execution_id, error)
             continue
@@ -48,6 +50,16 @@ def launch(execution_ids: Sequence[UUID]) -> None:
         lanes.extend(Work(execution_id, canvas) for canvas in canvases if isinstance(canvas, Lane))
         send(execution_id, [canvas for canvas in canvases if not isinstance(canvas, Lane)])
     send_lanes(lanes)
+
+
+def compile_rest(execution: Execution) -> list[Canvas]:
+    """Return what of an execution can run now."""
+    plan = plan_of(execution.version_id)
+    has_origins = execution.retried_from_id is not None
+    done = ended_segments(
+        execution.pk, plan, execution.segments_done, mark=execution.plan_mark, has_origins=has_origins
+    )
+    return compile(plan, done, limits())
 
 
 def first_wave(version_id: UUID) -> list[Canvas]:

@@ -10,9 +10,9 @@ from django.db.models.functions import Now
 from executions.engine.compile import runnable
 from executions.engine.progress import Progress
 from executions.engine.status import NodeStatus, Status
+from executions.known import ended_segments, known_outcomes
 from executions.models import Execution, NodeExecution
 from executions.plans import plan_of
-from executions.snapshot import known_outcomes
 
 SUSPENDED = (NodeStatus.WAITING, NodeStatus.PENDING)
 
@@ -24,7 +24,9 @@ def rest_if_idle(execution_id: UUID) -> bool:
     """
     with transaction.atomic(durable=True):
         running = Execution.objects.select_for_update(no_key=True).filter(pk=execution_id, status=Status.RUNNING)
-        execution = running.only("version_id", "segments_done", "is_paused", "is_stopping", "retried_from_id").first()
+        execution = running.only(
+            "version_id", "segments_done", "plan_mark", "is_paused", "is_stopping", "retried_from_id"
+        ).first()
         if execution is None or execution.is_paused or execution.is_stopping:
             return False
         firings = NodeExecution.objects.filter(execution_id=execution_id)
@@ -40,7 +42,11 @@ def rest_if_idle(execution_id: UUID) -> bool:
 def _ready(execution: Execution) -> set[tuple[str, tuple[int, ...]]]:
     """Return the firings that nothing is missing for but a worker, or what they wait for."""
     plan = plan_of(execution.version_id)
-    segments = runnable(plan, execution.segments_done)
-    known = known_outcomes(execution.pk, plan, segments, has_origins=execution.retried_from_id is not None)
-    progress = Progress(plan, segments, done=execution.segments_done, known=known)
+    has_origins = execution.retried_from_id is not None
+    done = ended_segments(
+        execution.pk, plan, execution.segments_done, mark=execution.plan_mark, has_origins=has_origins
+    )
+    segments = runnable(plan, done)
+    known = known_outcomes(execution.pk, plan, segments, has_origins=has_origins)
+    progress = Progress(plan, segments, done=done, known=known)
     return {(plan.nodes[firing.node].key, firing.path) for firing in progress.take_ready()}

@@ -175,6 +175,7 @@ def _note(batch: Batch, failed: Ended | None) -> Settled:
             "advance",
             execution_id=batch.execution_id,
             segments=batch.segments,
+            mark=batch.plan.mark,
             is_failing=failed is not None,
             error_code=error.get("code", ""),
             error_message=error.get("message", ""),
@@ -184,7 +185,9 @@ def _note(batch: Batch, failed: Ended | None) -> Settled:
         row = cursor.fetchone()
     if row is None:
         raise NotRunning
-    return Settled(frozenset(row[0]), is_stopping=row[1], is_paused=row[2])
+    # What was counted by another cut of the plan says nothing here; what this worker knows, it knows from the rows.
+    done = batch.done_before.union(batch.segments) if row[0] is None else frozenset(row[0])
+    return Settled(done, is_stopping=row[1], is_paused=row[2])
 
 
 def _stop_if_idle(batch: Batch, state: Settled) -> Settled:
@@ -232,10 +235,10 @@ def _all_outputs(batch: Batch) -> dict[int, dict[Path, Outcome]]:
     unknown = [node for node in batch.plan.outputs if node.index not in batch.known_outputs]
     ended = dict(batch.known_outputs)
     if unknown:
-        rows = NodeExecution.objects.filter(
+        firings = NodeExecution.objects.filter(
             execution_id=batch.execution_id, node_key__in=[node.key for node in unknown]
         )
-        rows = rows.with_origins().values_list("node_key", "item_path", "status", "own_outputs")
+        rows = firings.with_origins().values_list("node_key", "item_path", "status", "own_outputs")
         for key, path, status, outputs in rows:
             ended.setdefault(batch.plan.index_of[key], {})[tuple(path)] = Outcome(NodeStatus(status), outputs)
     return ended

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,9 @@ from executions import statements
 from executions.begun import Family
 from executions.engine.items import Outcome, Path
 from executions.engine.plan import Plan
-from executions.engine.status import NODE_FINAL, NodeStatus, Status
+from executions.engine.status import Status
+from executions.known import ended_segments, known_outcomes
 from executions.messages import Work
-from executions.models import NodeExecution
 from executions.plans import plan_of
 
 
@@ -42,12 +42,13 @@ def look(work: Sequence[Work]) -> list[Snapshot | None]:
 
 
 def _seen(work: Work, row: tuple[Any, ...]) -> Snapshot | None:
-    status, version_id, inputs, done, is_stopping, is_paused, _mark, has_origins, *family = row
-    if done and set(work.lane.segments) <= set(done):
-        return None
+    status, version_id, inputs, done, is_stopping, is_paused, mark, has_origins, *family = row
     if is_paused:
         return None
     plan = plan_of(version_id)
+    ended = ended_segments(work.execution_id, plan, done, mark=mark, has_origins=has_origins)
+    if ended and ended.issuperset(work.lane.segments):
+        return None
     known = (
         known_outcomes(work.execution_id, plan, work.lane.segments, has_origins=has_origins)
         if status != Status.QUEUED or has_origins
@@ -59,26 +60,7 @@ def _seen(work: Work, row: tuple[Any, ...]) -> Snapshot | None:
         plan,
         Family(owner_id, root_id, depth, parent_id),
         from_json(inputs),
-        frozenset(done),
+        ended,
         known,
         is_stopping,
     )
-
-
-def known_outcomes(
-    execution_id: UUID, plan: Plan, segments: Iterable[int], *, has_origins: bool
-) -> dict[tuple[int, Path], Outcome]:
-    """Return how the nodes of these segments, and those that feed them, have ended so far."""
-    nodes = {node for segment in segments for node in plan.segments[segment].nodes}
-    nodes |= {producer for node in nodes for producer in plan.nodes[node].producers}
-    rows = NodeExecution.objects.filter(
-        execution_id=execution_id, node_key__in=[plan.nodes[node].key for node in nodes], status__in=NODE_FINAL
-    )
-    if has_origins:
-        rows = rows.with_origins()
-    return {
-        (plan.index_of[key], tuple(path)): Outcome(NodeStatus(status), outputs)
-        for key, path, status, outputs in rows.values_list(
-            "node_key", "item_path", "status", "own_outputs" if has_origins else "outputs"
-        )
-    }

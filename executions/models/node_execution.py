@@ -21,7 +21,7 @@ class NodeExecutionQuerySet(models.QuerySet["NodeExecution"]):
         """Move the matching rows to `to` where the life cycle allows it; whoever comes second changes nothing."""
         return self.filter(status__in=sources_of(to, NODE_FROM_HERE)).update(status=to, **fields)
 
-    def with_origins(self) -> NodeExecutionQuerySet:
+    def with_origins(self) -> models.QuerySet[Any]:
         """Add `own_inputs` and `own_outputs`: for a firing that was taken over, those of the execution that ran it."""
         origin = NodeExecution.objects.filter(
             execution_id=OuterRef("origin_id"), node_key=OuterRef("node_key"), item_path=OuterRef("item_path")
