@@ -64,7 +64,7 @@ def ensure_months(cursor: CursorWrapper, table: str, *, key: str, start: datetim
 
 def _create(cursor: CursorWrapper, table: str, key: str, name: str, bounds: list[UUID]) -> None:
     # Attached only once it is filled: while rows of the month lie in the default partition, the month can not exist beside it.
-    cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING DEFAULTS INCLUDING CONSTRAINTS)')
+    cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)')
     cursor.execute(
         f'WITH moved AS (DELETE FROM "{table}_default" WHERE "{key}" >= %s AND "{key}" < %s RETURNING *)'  # noqa: S608 - our own names
         f' INSERT INTO "{name}" SELECT * FROM moved',
