@@ -14,7 +14,7 @@ RUN /venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r /tmp/requ
 
 FROM python:3.13-slim
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    AGENTPLATFORM_STATIC_ROOT=/app/staticfiles AGENTPLATFORM_MEDIA_ROOT=/media REMAP_SIGTERM=SIGQUIT
+    AGENTPLATFORM_STATIC_ROOT=/app/staticfiles AGENTPLATFORM_MEDIA_ROOT=/media
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin agentplatform && install -d -o agentplatform /media
 WORKDIR /app
 COPY --from=build /venv /venv

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -31,6 +32,16 @@ class RequestTooLarge(exceptions.APIException):
     default_code = "request_too_large"
 
 
+class DatabaseUnavailable(exceptions.APIException):
+    """The database does not answer, or asks to try again."""
+
+    status_code = 503
+    default_detail = "The database does not answer just now."
+    default_code = "database_unavailable"
+    #: Seconds, for the header Retry-After.
+    wait = 5
+
+
 def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn any foreseen error into problem+json: a stable code, a message, a hint, and where it is."""
     if isinstance(error, AppError):
@@ -38,6 +49,8 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
         return _problem(status=error.status, body=problem)
     if isinstance(error, RequestDataTooBig):
         error = RequestTooLarge()
+    elif isinstance(error, OperationalError | InterfaceError):
+        error = DatabaseUnavailable()
     response = exception_handler(error, context)  # also rolls back, and sets WWW-Authenticate and Retry-After
     if response is None:
         return None
@@ -72,6 +85,7 @@ HINTS = {
     413: "Send less at once; the operator sets the limit with AGENTPLATFORM_MAX_OUTPUT_BYTES.",
     415: "Send JSON, with the header `Content-Type: application/json`.",
     429: "Wait for as long as the header Retry-After says.",
+    503: "Wait for as long as the header Retry-After says, and look whether it took effect before you send it again.",
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from celery import Celery, bootsteps, signals
 
 from agentplatform import transport
+from executions import closing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentplatform.settings")
 
@@ -49,6 +50,18 @@ class AliveFile(bootsteps.StartStopStep):
 
 
 app.steps["consumer"].add(AliveFile)
+
+
+@signals.worker_shutting_down.connect
+def stop_soon(**_: Any) -> None:
+    """Give what runs its time, then hand it on. Celery itself takes nothing more from here on."""
+    closing.ask()
+
+
+@signals.worker_process_init.connect
+def note_pool_process(**_: Any) -> None:
+    """Let the watch know that it may end this process alone."""
+    closing.enter_pool_process()
 
 
 @signals.worker_init.connect

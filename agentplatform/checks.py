@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
+from executions import failpoints
+
 MIN_SECRET_KEY_LENGTH = 50
 TAG = "agentplatform"
 
@@ -90,6 +92,11 @@ def _production_rules() -> list[tuple[bool, str, str]]:
             and any(host not in {"localhost", "127.0.0.1", "[::1]"} for host in hosts),
             "AGENTPLATFORM_HTTPS is off while other names than localhost are served.",
             "Passwords and tokens would cross the network in the open: end TLS in front of the web process.",
+        ),
+        (
+            failpoints.is_armed(),
+            "AGENTPLATFORM_FAILPOINT is set.",
+            "It kills processes on purpose: it is for tests of recovery, in development only.",
         ),
     ]
 

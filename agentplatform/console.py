@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
+from django.contrib import admin
 from django.db import OperationalError, connection
 from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
@@ -15,16 +17,19 @@ from agentplatform.lib.clock import now
 from agentplatform.lib.money import show
 from executions.admin.shown import LABELS
 from executions.engine.status import Status
+from executions.models import Wait
 from executions.presenting import elapsed, show_duration
 from executions.summary import Summary, summarize
 
 SUMMARY_SPAN = timedelta(hours=24)
+MOST_COUNTED = 99
 
 # Title, icon, and the model whose list it is.
 NAVIGATION = {
     "": [
         ("Executions", "play_circle", "executions.execution"),
         ("Node executions", "adjust", "executions.nodeexecution"),
+        ("Waiting", "hourglass_top", "executions.wait"),
     ],
     "Graphs": [
         ("Graphs", "account_tree", "graphs.graph"),
@@ -65,7 +70,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": title,
             "separator": bool(title),
-            "items": [_link(*page) for page in pages if _may_see(request, page[2])],
+            "items": [_link(request, *page) for page in pages if _may_see(request, page[2])],
         }
         for title, pages in NAVIGATION.items()
     ]
@@ -74,13 +79,19 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return [group for group in groups if group["items"]]
 
 
-def _link(title: str, icon: str, model: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse(f"admin:{model.replace('.', '_')}_changelist")}
+def _link(request: HttpRequest, title: str, icon: str, model: str) -> dict[str, Any]:
+    link = {"title": title, "icon": icon, "link": reverse(f"admin:{model.replace('.', '_')}_changelist")}
+    return link | {"badge": _questions(request), "badge_variant": "warning"} if model == "executions.wait" else link
 
 
 def _may_see(request: HttpRequest, model: str) -> bool:
-    app, name = model.split(".")
-    return any(request.user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
+    return admin.site.get_model_admin(apps.get_model(model)).has_view_permission(request)
+
+
+def _questions(request: HttpRequest) -> str:
+    """Return how many open waits this user may answer; nothing if there are none."""
+    count = Wait.objects.open().answerable_by(request.user)[: MOST_COUNTED + 1].count()
+    return f"{MOST_COUNTED}+" if count > MOST_COUNTED else str(count or "")
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +109,8 @@ def _numbers(summary: Summary) -> dict[str, Any]:
         ],
         "running": summary.running,
         "queued": summary.queued,
+        "in_line": summary.in_line,
+        "to_answer": summary.to_answer,
         "cost": show(summary.cost_microcredits),
         "failed": summary.counts.get(Status.FAILED, 0) + summary.counts.get(Status.BUDGET_EXCEEDED, 0),
         "latest": [

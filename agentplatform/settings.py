@@ -93,7 +93,7 @@ USE_I18N = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Postgres: the truth ---
-# Workers and beat keep their connections (-1 = for ever); the web closes them: ASGI runs each request in a new thread.
+# Of the web only, which should close them: ASGI runs each request in a new thread. Workers and beat keep their connections.
 _conn_max_age_s = env_int("AGENTPLATFORM_DB_CONN_MAX_AGE_S", 0, minimum=-1)
 DATABASES = {"default": env_database("DATABASE_URL")}
 if DATABASES["default"]:
@@ -143,6 +143,24 @@ AGENTPLATFORM_MAX_OUTPUT_BYTES = env_int("AGENTPLATFORM_MAX_OUTPUT_BYTES", 8_388
 AGENTPLATFORM_MAX_NODES_PER_GRAPH = env_int(
     "AGENTPLATFORM_MAX_NODES_PER_GRAPH", 2000, minimum=1
 )  # planning stays quick
+AGENTPLATFORM_MAX_ITEMS = env_int("AGENTPLATFORM_MAX_ITEMS", 10_000, minimum=1)  # that one firing yields on one pin
+AGENTPLATFORM_MAX_FIRING_BYTES = env_int(
+    "AGENTPLATFORM_MAX_FIRING_BYTES", 67_108_864, minimum=1024
+)  # of all its values: what one row can surely hold
+AGENTPLATFORM_MAX_FIRINGS = env_int("AGENTPLATFORM_MAX_FIRINGS", 20_000, minimum=1)  # of one execution
+AGENTPLATFORM_MAX_DURATION_S = env_float(
+    "AGENTPLATFORM_MAX_DURATION_S", 86_400.0, minimum=1.0
+)  # of running without a wait: what hangs comes to an end
+AGENTPLATFORM_MAX_RUNNING_PER_OWNER = env_int(
+    "AGENTPLATFORM_MAX_RUNNING_PER_OWNER", 100, minimum=1
+)  # of one owner at a time; the rest stands in line
+AGENTPLATFORM_MAX_IN_FLIGHT = env_int(
+    "AGENTPLATFORM_MAX_IN_FLIGHT", 1000, minimum=1
+)  # of all: the line is a table, the broker's queue stays short
+AGENTPLATFORM_MAX_DEPTH = env_int("AGENTPLATFORM_MAX_DEPTH", 8, minimum=0)  # a graph that starts itself comes to an end
+AGENTPLATFORM_MAX_CHILD_EXECUTIONS = env_int(
+    "AGENTPLATFORM_MAX_CHILD_EXECUTIONS", 10_000, minimum=0
+)  # sub-graphs of one execution, at all depths
 AGENTPLATFORM_EXTRA_BLOCKS = env_list("AGENTPLATFORM_EXTRA_BLOCKS")  # "module:LIST", beside our own and entry points
 AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS = env_list(
     "AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS"
@@ -170,9 +188,10 @@ CELERY_WORKER_DISABLE_RATE_LIMITS = (
     True  # limits of providers are ours to keep; Celery would look at its own for each message
 )
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env_float(
+AGENTPLATFORM_SOFT_SHUTDOWN_S = env_float(
     "AGENTPLATFORM_SOFT_SHUTDOWN_S", 10.0
-)  # time for running blocks to settle
+)  # time for running blocks to end, once a stop is asked
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = AGENTPLATFORM_SOFT_SHUTDOWN_S  # of a cold stop, by SIGQUIT
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # the lease decides, not the broker's connection
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True  # a broker that comes a second later is no reason to die
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # nor is one that stays away for an hour
@@ -215,9 +234,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "ENUM_NAME_OVERRIDES": {  # two kinds of status: generated clients get two names
+    "ENUM_NAME_OVERRIDES": {  # kinds of status: generated clients get a name for each
         "ExecutionStatus": "executions.engine.status.Status",
         "NodeStatus": "executions.engine.status.NodeStatus",
+        "WaitStatus": "executions.engine.waits.WaitStatus",
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = AGENTPLATFORM_MAX_OUTPUT_BYTES  # a request may be as large as one value

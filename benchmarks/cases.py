@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Shape = Literal["chain", "fan", "diamond"]
+Shape = Literal["chain", "fan", "diamond", "resume", "loop"]
 Work = Literal["noop", "fibo", "wait"]
 
 WAIT_S = 0.2
@@ -32,11 +33,15 @@ class Case:
     static_nodes: bool = False
     #: The hand-written app packs so many items into a task: no longer the same shape, yet what one would do for speed.
     chunk: int = 1
+    #: How long each wait takes, where the work is to wait.
+    wait_s: float = WAIT_S
+    #: Neither the hand-written app nor the floor can do it, or not in a way that compares.
+    is_ours_only: bool = False
 
     @property
     def expected(self) -> int:
         """Return the result of one execution that starts from 0: the items joined, or the last value of a chain."""
-        if self.shape != "chain":
+        if self.shape not in ("chain", "resume"):
             return self.size
         return self.size * FIBO_VALUE if self.work == "fibo" else 0
 
@@ -44,6 +49,10 @@ class Case:
     def is_reported_only(self) -> bool:
         """Return whether the row is shown for comparison and kept out of the JSON."""
         return self.static_nodes or self.chunk > 1
+
+    def systems(self, names: Iterable[str]) -> list[str]:
+        """Return those of the systems that take part."""
+        return [name for name in names if name == "ours" or not self.is_ours_only]
 
 
 CASES = (
@@ -56,6 +65,9 @@ CASES = (
     Case("fan100_nodes", "fan", 100, static_nodes=True),
     Case("wait100_nodes", "fan", 100, work="wait", static_nodes=True),
     Case("fan1000_chunks", "fan", 1000, chunk=50),
+    Case("map1000", "fan", 1000, work="wait", wait_s=0.05, is_ours_only=True),
+    Case("resume200", "resume", 200, is_ours_only=True),
+    Case("sub_graphs100", "loop", 100, is_ours_only=True),
 )
 
 

@@ -37,6 +37,8 @@ class Ours:
         self._servers = servers
         self._versions: dict[str, UUID] = {}
         self._started: list[UUID] = []
+        #: By case, what its runs go on from.
+        self._ended: dict[str, UUID] = {}
         environment = self._environment()
         os.environ.update(environment)
         self._prepare_django()
@@ -46,20 +48,26 @@ class Ours:
 
     def prepare(self, case: Case) -> None:
         """Publish the graph of the case."""
-        from benchmarks.graphs import document_of
+        from benchmarks.graphs import document_of, sub_graph_of
         from graphs import services
 
-        graph = services.create(owner_id=self._owner_id, document=document_of(case))
+        sub_graph = ""
+        if case.shape == "loop":
+            below = services.create(owner_id=self._owner_id, document=sub_graph_of(case))
+            sub_graph = str(services.publish(below).graph_id)
+        graph = services.create(owner_id=self._owner_id, document=document_of(case, sub_graph=sub_graph))
         self._versions[case.name] = services.publish(graph).pk
+        if case.shape == "resume":
+            self._start(case)
+            self._wait()
+            (self._ended[case.name],) = self._started
 
     def run_once(self, case: Case) -> None:
         """Start all executions of the case as a door does, then look until all have ended."""
-        from executions import services
-
-        version_id = self._versions[case.name]
-        self._started = [
-            services.start(version_id=version_id, owner_id=self._owner_id, inputs={}).pk for _ in range(case.executions)
-        ]
+        if case.shape == "resume":
+            self._resume(case)
+        else:
+            self._start(case)
         self._wait()
 
     def verify(self, case: Case) -> None:
@@ -78,6 +86,25 @@ class Ours:
     def close(self) -> None:
         """Close the connection; the workers end with the servers."""
         self._look.close()
+
+    def _start(self, case: Case) -> None:
+        from executions import services
+
+        version_id = self._versions[case.name]
+        self._started = [
+            services.start(version_id=version_id, owner_id=self._owner_id, inputs={}).pk for _ in range(case.executions)
+        ]
+
+    def _resume(self, case: Case) -> None:
+        """Go on from an ended execution at the last node: all others stand."""
+        from benchmarks.graphs import last_of
+        from executions import services
+        from executions.models import Execution
+        from executions.retrying import Ask, Mode
+
+        ended = Execution.objects.select_related("graph").get(pk=self._ended[case.name])
+        ask = Ask(mode=Mode.FROM_NODE, node=last_of(case))
+        self._started = [services.retry(ended, ask, owner_id=self._owner_id).pk]
 
     def _wait(self) -> None:
         deadline = time.monotonic() + RUN_WITHIN_S

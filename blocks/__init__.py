@@ -16,9 +16,15 @@ from blocks.data.get_key import GetKeyBlock
 from blocks.data.merge_dicts import MergeDictsBlock
 from blocks.data.parse_json import ParseJsonBlock
 from blocks.data.set_key import SetKeyBlock
+from blocks.flow.ask_approval import AskApprovalBlock
 from blocks.flow.collect_items import CollectItemsBlock
+from blocks.flow.loop_items import LoopBlock
+from blocks.flow.loop_while import LoopWhileBlock
+from blocks.flow.run_agent import AgentExecutorBlock
 from blocks.flow.stream_items import StreamItemsBlock
+from blocks.flow.wait_event import WaitEventBlock
 from blocks.flow.wait_seconds import WaitSecondsBlock
+from blocks.flow.wait_until import WaitUntilBlock
 from blocks.http.send_request import SendRequestBlock
 from blocks.llm.ask_model import AskModelBlock
 from blocks.llm.summarize_text import SummarizeTextBlock
@@ -46,6 +52,12 @@ BLOCKS: list[type[Block]] = [
     StreamItemsBlock,
     CollectItemsBlock,
     WaitSecondsBlock,
+    WaitUntilBlock,
+    WaitEventBlock,
+    AskApprovalBlock,
+    AgentExecutorBlock,
+    LoopBlock,
+    LoopWhileBlock,
     GetItemBlock,
     AppendItemBlock,
     CountItemsBlock,

@@ -21,10 +21,12 @@ def answers_of(execution_id: UUID, claims: Iterable[Claim]) -> Answers:
     found: Answers = {}
     if not waited:
         return found
-    rows = Wait.objects.filter(execution_id=execution_id, node_key__in={key for key, _ in waited}).exclude(
-        status=WaitStatus.OPEN
-    )
-    for wait in rows.select_related("answered_by"):
+    rows = Wait.objects.filter(
+        execution_id=execution_id,
+        node_key__in={key for key, _ in waited},
+        item_path__in=[list(path) for _, path in waited],
+    ).exclude(status=WaitStatus.OPEN)
+    for wait in rows.select_related("answered_by").defer("form"):
         place = (wait.node_key, tuple(wait.item_path))
         if place in waited:
             found.setdefault(place, {})[wait.call_key] = _as_answer(wait)
@@ -33,8 +35,11 @@ def answers_of(execution_id: UUID, claims: Iterable[Claim]) -> Answers:
 
 def _as_answer(wait: Wait) -> Mapping[str, Any]:
     return {
+        "kind": wait.kind,
         "status": wait.status,
         "answer": wait.answer,
+        "data": wait.data,
+        "timeout_action": wait.timeout_action,
         "answered_by": wait.answered_by.get_username() if wait.answered_by else "",
         "answered_at": wait.answered_at,
         "comment": wait.comment,

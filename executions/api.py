@@ -1,4 +1,4 @@
-"""The API of executions: start, list, look, all within the owner's own."""
+"""The API of executions: start, list, look, go on from one that has ended; all within the owner's own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import IO, Any, cast
 from uuid import UUID
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
 from rest_framework.exceptions import ParseError
 from rest_framework.generics import get_object_or_404
 from rest_framework.parsers import JSONParser
@@ -20,11 +22,13 @@ from rest_framework.serializers import BaseSerializer
 from agentplatform.lib.paging import PagesById
 from executions import services
 from executions.filters import ExecutionFilter, NodeExecutionFilter
-from executions.models import Execution, ExecutionQuerySet, NodeExecution, NodeExecutionQuerySet
+from executions.models import Execution, ExecutionQuerySet, NodeExecution
 from executions.serializers import (
     ExecutionDetailSerializer,
     ExecutionSerializer,
     NodeExecutionSerializer,
+    RetryPreviewSerializer,
+    RetrySerializer,
     StartSerializer,
 )
 from graphs import services as graph_services
@@ -63,7 +67,7 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
         mine = Execution.objects.owned_by(self.request.user).order_by("-id")  # another's id is a 404
         mine = mine.select_related("graph", "version")
         # A value may have megabytes, and a list shows none.
-        return mine if self.action == "retrieve" else mine.defer("inputs", "outputs")
+        return mine if self.detail else mine.defer("inputs", "outputs")
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         return ExecutionSerializer if self.action == "list" else ExecutionDetailSerializer
@@ -79,10 +83,38 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
         asked = ask.validated_data
         user_id = cast(int, request.user.pk)  # nobody else gets past the permission
         execution = services.start(
-            version_id=_version_id(request.user, asked), owner_id=user_id, inputs=asked.get("inputs")
+            version_id=_version_id(request.user, asked),
+            owner_id=user_id,
+            inputs=asked.get("inputs"),
+            priority=asked["priority"],
         )
+        return self._accepted(request, execution)
+
+    @extend_schema(
+        request=RetrySerializer,
+        responses={
+            202: OpenApiResponse(ExecutionDetailSerializer, "Recorded as a new execution that goes on from this.")
+        },
+    )
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: str | None = None) -> Response:
+        """Go on from an execution that has ended. What stands of it is neither run nor paid again."""
+        ask = RetrySerializer(data=request.data)
+        ask.is_valid(raise_exception=True)
+        user_id = cast(int, request.user.pk)
+        return self._accepted(request, services.retry(self.get_object(), ask.save(), owner_id=user_id))
+
+    @extend_schema(request=RetrySerializer, responses={200: RetryPreviewSerializer})
+    @action(detail=True, methods=["post"], url_path="retry/preview")
+    def preview_retry(self, request: Request, pk: str | None = None) -> Response:
+        """Say what a retry would reuse, run, act on and cost. Starts nothing."""
+        ask = RetrySerializer(data=request.data)
+        ask.is_valid(raise_exception=True)
+        return Response(RetryPreviewSerializer(services.preview_retry(self.get_object(), ask.save())).data)
+
+    def _accepted(self, request: Request, execution: Execution) -> Response:
         place = reverse("execution-detail", kwargs={"pk": execution.pk}, request=request)
-        shown = self.get_serializer(execution).data
+        shown = ExecutionDetailSerializer(execution, context=self.get_serializer_context()).data
         return Response(shown, status=status.HTTP_202_ACCEPTED, headers={"Location": place})
 
 
@@ -95,10 +127,10 @@ class NodeExecutionViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[NodeEx
     serializer_class = NodeExecutionSerializer
     queryset = NodeExecution.objects.none()
 
-    def get_queryset(self) -> NodeExecutionQuerySet:
+    def get_queryset(self) -> QuerySet[Any]:
         mine = Execution.objects.owned_by(self.request.user).only("id")
         execution = get_object_or_404(mine, pk=self.kwargs["execution_id"])
-        return NodeExecution.objects.filter(execution_id=execution.pk)
+        return NodeExecution.objects.filter(execution_id=execution.pk).with_origins()
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List what the nodes of an execution did, in the order in which they began."""

@@ -12,7 +12,7 @@ from executions.begun import Begun
 from executions.engine.items import Outcome
 from executions.engine.retry import next_delay, policy_of
 from executions.engine.status import NodeStatus
-from executions.firing import fire, fire_now
+from executions.firing import end_short, fire, fire_now, may_be_interrupted
 
 #: A longer pause is not slept under a lease.
 LONGEST_SLEEP_S = 30.0
@@ -22,13 +22,16 @@ async def run(begun: Begun) -> Ended:
     """Run a firing until it has ended or waits for long. Never raises, except to be cancelled."""
     ended = await fire(begun, attempt=_first_attempt(begun))
     while (delay_s := _pause_after(begun, ended)) is not None and delay_s <= LONGEST_SLEEP_S:
-        postponed = ended.postponed(delay_s)
+        postponed = begun.course.before = ended.postponed(delay_s)
         try:
+            if begun.stop.why:
+                # Told so while it closed the attempt before.
+                raise asyncio.CancelledError
             await asyncio.sleep(delay_s)
         except asyncio.CancelledError:
-            if not begun.stop.is_cancelled:
+            if not may_be_interrupted(begun):
                 raise
-            return _with_earlier(begun, replace(ended, outcome=Outcome(NodeStatus.CANCELLED), is_fatal=False))
+            return _interrupted_pause(begun, postponed)
         ended = _continued(postponed, await fire(begun, attempt=postponed.attempt))
     return _with_earlier(begun, ended if delay_s is None else ended.postponed(delay_s))
 
@@ -37,9 +40,33 @@ def run_now(begun: Begun) -> Ended:
     """Run a firing that only computes, on this thread; it is repeated here only if that needs no pause."""
     ended = fire_now(begun, attempt=_first_attempt(begun))
     while (delay_s := _pause_after(begun, ended)) == 0.0:
-        postponed = ended.postponed(0.0)
+        postponed = begun.course.before = ended.postponed(0.0)
         ended = _continued(postponed, fire_now(begun, attempt=postponed.attempt))
     return _with_earlier(begun, ended if delay_s is None else ended.postponed(delay_s))
+
+
+def cut_short(begun: Begun) -> Ended | None:
+    """Return how a firing ends that nobody waits for any longer, or None if only a person can say.
+
+    It goes on beyond its limit, was told to stop and does not, or was told so before it began.
+    """
+    if begun.stop.why and not may_be_interrupted(begun):
+        return None
+    context, before = begun.course.context, begun.course.before
+    if before and not context:
+        return _interrupted_pause(begun, before)
+    ended = end_short(begun, context)
+    if before:
+        ended = _continued(before, ended)
+    delay_s = _pause_after(begun, ended)
+    return _with_earlier(begun, ended if delay_s is None else ended.postponed(delay_s))
+
+
+def _interrupted_pause(begun: Begun, postponed: Ended) -> Ended:
+    """Return how a firing ends that is told to stop between two attempts."""
+    if begun.stop.is_cancelled:
+        postponed = replace(postponed, outcome=Outcome(NodeStatus.CANCELLED), due_in_s=None)
+    return _with_earlier(begun, postponed)
 
 
 def _first_attempt(begun: Begun) -> int:

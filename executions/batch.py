@@ -132,6 +132,7 @@ class Ended:
             "title": self.wait.title,
             "form": self.wait.form,
             "data": self.wait.data,
+            "is_editable": self.wait.is_editable,
             "allowed_users": self.wait.allowed_users,
             "allowed_groups": self.wait.allowed_groups,
             "timeout_action": self.wait.timeout_action,
@@ -201,6 +202,10 @@ class Settled:
     is_final: bool = False
     #: It was told to stop: nothing more is written of it but what its firings used.
     is_cancelling: bool = False
+    #: Something of it waits, so it may wait as a whole.
+    has_waits: bool = False
+    #: Known of one that has ended.
+    execution_id: UUID | None = None
     #: Its end may let this one go on that started it.
     parent_id: UUID | None = None
     #: Its end makes room for executions that wait to be admitted.

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 
-from blocks.sdk import BlockError, Credentials, Usage
-from blocks.sdk.waiting import Suspended, WaitFor
+from blocks.sdk import BlockError, Credentials, Placement, Usage
+from blocks.sdk.sub_graph import SubGraph
+from blocks.sdk.waiting import Suspended, WaitFor, slept
+from executions.asking import prepared
 from executions.batch import NO_CHILDREN, ChildCosts
 from executions.begun import Begun
+from executions.calls import Calls, calls_of, failure_of, may_have_called
+from executions.children import Child
+from executions.engine.status import Status
 
 READABLE_SETTINGS = frozenset({"OPENAI_MODEL"})
 
@@ -29,7 +36,11 @@ class FiringContext:
 
     begun: Begun
     usage: Usage = field(default_factory=Usage)
+    #: What the sub-graphs of the firing have cost, once the attempt is closed.
     children: ChildCosts = NO_CHILDREN
+    #: It was told to suspend the firing, whatever its block makes of that.
+    suspended: WaitFor | None = None
+    _calls: Calls | None = None
 
     @property
     def idempotency_key(self) -> str:
@@ -40,17 +51,63 @@ class FiringContext:
         """Return what came for this wait, or suspend the firing until it comes.
 
         Raises:
-            BlockError: the block only computes, so its firings are not known to anybody before they end.
+            BlockError: the block only computes; it waited for something else at this place before; nobody could answer.
         """
-        if wait.call_key in self.begun.answers:
-            return self.begun.answers[wait.call_key]
-        if self.begun.claim is None:
+        if (came := self.begun.answers.get(wait.call_key)) is not None:
+            return _of_the_same_kind(came, wait)
+        # Its firings are not known to anybody before they end.
+        if self.begun.node.block.placement is Placement.INLINE:
             raise BlockError(
                 f"The block {self.begun.node.block_id} waits, but says that it only computes.",
                 code="INLINE_BLOCK_WAITS",
                 hint="Declare placement = Placement.IO.",
             )
-        raise Suspended(wait)
+        if await slept(wait):
+            return None
+        self.suspended = await prepared(wait)
+        raise Suspended(self.suspended)
+
+    async def execute_subgraph(self, call: SubGraph) -> dict[str, Any]:
+        """Return the outputs of a sub-graph once it has succeeded.
+
+        Raises:
+            BlockError: it failed, was cancelled, or could not be started.
+        """
+        child = await self.run_sub_graph(call)
+        if child.status != Status.SUCCEEDED:
+            raise failure_of(child)
+        return child.outputs
+
+    async def run_sub_graph(self, call: SubGraph) -> Child:
+        """Return a sub-graph once it has ended, however it did.
+
+        Raises:
+            BlockError: it could not be started.
+        """
+        if self._calls is None:
+            self._calls = calls_of(self.begun)
+            self.begun.course.has_called = True
+        try:
+            return await self._calls.run(call)
+        except Suspended as suspended:
+            self.suspended = suspended.wait
+            raise
+
+    def let_go(self) -> None:
+        """End what the block has left behind."""
+        if self._calls is not None:
+            self._calls.let_go()
+
+    async def close(self, *, go_on: bool) -> None:
+        """End what the block has left behind, and find out what the sub-graphs of the firing have cost.
+
+        Those that have not ended are stopped, unless the firing is to go on later.
+        """
+        if self._calls is None and may_have_called(self.begun):
+            self._calls = calls_of(self.begun)
+        if self._calls is not None:
+            self.children = self._calls.costs
+            self.children = await self._calls.close(go_on=go_on)
 
     async def get_credentials(self, provider: str) -> Credentials:
         """Return the platform's own key for `provider`.
@@ -71,3 +128,17 @@ class FiringContext:
     def setting(self, name: str) -> Any:
         """Return a setting that blocks may read, or None."""
         return getattr(settings, name, None) if name in READABLE_SETTINGS else None
+
+
+#: The firing whose block runs here, if one does.
+UNDER_WAY: ContextVar[FiringContext | None] = ContextVar("UNDER_WAY", default=None)
+
+
+def _of_the_same_kind(came: Mapping[str, Any], wait: WaitFor) -> Mapping[str, Any]:
+    if came["kind"] != wait.kind:
+        raise BlockError(
+            f"The wait {wait.call_key} was for {came['kind']}, and is for {wait.kind} now.",
+            code="WAIT_CHANGED",
+            hint="A block waits for the same, in the same order, each time it runs; or it gives its waits keys.",
+        )
+    return came

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from agentplatform.lib.errors import AppError
 
 
@@ -59,3 +61,134 @@ class AnswerInvalid(AppError):
     code = "ANSWER_INVALID"
     status = 422
     hint = "Give what the form asks for."
+
+
+class AlreadyFinished(AppError):
+    """The execution has ended, or is about to."""
+
+    code = "EXECUTION_ALREADY_FINISHED"
+    status = 409
+    hint = "Start a new execution, or retry this one."
+
+
+class NotEnded(AppError):
+    """The execution is still under way."""
+
+    code = "EXECUTION_NOT_ENDED"
+    status = 409
+    hint = "Wait for its end, or cancel it first."
+
+
+class NothingToRetry(AppError):
+    """Nothing would run: everything stands as it is."""
+
+    code = "NOTHING_TO_RETRY"
+    status = 409
+    hint = "Retry from a node, give other inputs, or start a new execution."
+
+
+class RetryInvalid(AppError):
+    """It does not say what to run again."""
+
+    code = "RETRY_INVALID"
+    status = 422
+    hint = "Name a node of the graph, or give inputs, as the mode asks for."
+
+
+class NestedTooDeep(AppError):
+    """Sub-graphs are nested deeper than is allowed."""
+
+    code = "RECURSION_LIMIT"
+    status = 409
+    hint = "Does a graph start itself? Otherwise raise AGENTPLATFORM_MAX_DEPTH."
+
+
+class ChildLimitReached(AppError):
+    """The execution has started as many sub-graphs as it may."""
+
+    code = "CHILD_LIMIT"
+    status = 409
+    hint = "Start fewer, give each more to do, or raise AGENTPLATFORM_MAX_CHILD_EXECUTIONS."
+
+
+class ExecutionFailed(AppError):
+    """The execution did not succeed; the code is that of its own error."""
+
+    status = 409
+
+    def __init__(self, message: str, *, code: str, hint: str = "", execution_id: UUID) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.execution_id = execution_id
+
+
+class AlreadyAnswered(AppError):
+    """Somebody has answered this before."""
+
+    code = "WAIT_ALREADY_ANSWERED"
+    status = 409
+    hint = "Nothing to do: the first answer counts."
+
+
+class AnswerTooLate(AppError):
+    """The time for an answer is over."""
+
+    code = "WAIT_TIMED_OUT"
+    status = 409
+    hint = "Look at the execution: it goes on as its graph says for this case."
+
+
+class WaitClosed(AppError):
+    """Nobody waits for this any more."""
+
+    code = "WAIT_CLOSED"
+    status = 409
+    hint = "Nothing to do: the execution has ended, or ends now, without this answer."
+
+
+class EventInvalid(AppError):
+    """This can not be sent as an event."""
+
+    code = "EVENT_INVALID"
+    status = 422
+    hint = "Give a name of at most 200 characters, and a payload of JSON."
+
+
+class ExecutionNotFound(AppError):
+    """There is no such execution."""
+
+    code = "EXECUTION_NOT_FOUND"
+    status = 404
+    hint = "Give the id of one of your executions."
+
+
+class NodeNotFound(AppError):
+    """The graph of the execution has no such node."""
+
+    code = "NODE_NOT_FOUND"
+    status = 404
+    hint = "Give the key of a node of its version."
+
+
+class WaitsForItself(AppError):
+    """The node can not end before the block that waits for it."""
+
+    code = "WAITS_FOR_ITSELF"
+    status = 409
+    hint = "Wait for nodes that do not come after this one."
+
+
+class TooManyFirings(AppError):
+    """The execution has grown beyond what is allowed."""
+
+    code = "TOO_MANY_FIRINGS"
+    status = 409
+    hint = "Does a stream give more items than it should? Otherwise give the work in parts, or raise AGENTPLATFORM_MAX_FIRINGS."
+
+
+class DurationExceeded(AppError):
+    """The execution has run for longer than is allowed."""
+
+    code = "DURATION_EXCEEDED"
+    status = 409
+    hint = "Look at what it was doing; if it needs that long, raise AGENTPLATFORM_MAX_DURATION_S."

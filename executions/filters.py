@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
 
 from agentplatform.lib.ids import first_id_at
 from executions.engine.status import NodeStatus, Status
-from executions.models import Execution, NodeExecution
+from executions.engine.waits import WaitKind, WaitStatus
+from executions.models import Execution, NodeExecution, Wait
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _OneOf(django_filters.MultipleChoiceFilter):
+    """One of several values of a column: no row comes twice, so none has to be compared with all others."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(distinct=False, **options)
 
 
 class ExecutionFilter(django_filters.FilterSet):
     """Find executions by where they stand, what they run, and when they were asked for."""
 
-    status = django_filters.MultipleChoiceFilter(
+    status = _OneOf(
         choices=[(status.value, status.value) for status in Status], help_text="May be given several times."
     )
     graph = django_filters.UUIDFilter(field_name="graph_id")
@@ -44,10 +53,34 @@ class NodeExecutionFilter(django_filters.FilterSet):
     """Find the firings of one node, or those that ended alike."""
 
     node = django_filters.CharFilter(field_name="node_key", help_text="The key of a node.")
-    status = django_filters.MultipleChoiceFilter(
+    status = _OneOf(
         choices=[(status.value, status.value) for status in NodeStatus], help_text="May be given several times."
     )
 
     class Meta:
         model = NodeExecution
         fields: list[str] = []
+
+
+class WaitFilter(django_filters.FilterSet):
+    """Find what waits, or has waited."""
+
+    status = _OneOf(
+        choices=[(status.value, status.value) for status in WaitStatus], help_text="May be given several times."
+    )
+    kind = _OneOf(choices=[(kind.value, kind.value) for kind in WaitKind], help_text="May be given several times.")
+
+    class Meta:
+        model = Wait
+        fields: list[str] = []
+
+
+class ApprovalFilter(WaitFilter):
+    """Find what people are asked: what is still open, unless another status is named."""
+
+    execution = django_filters.UUIDFilter(field_name="execution_id")
+
+    def filter_queryset(self, queryset: QuerySet[Wait]) -> QuerySet[Wait]:
+        """Leave out what is closed, unless that is asked for."""
+        found = super().filter_queryset(queryset)
+        return found if self.form.cleaned_data["status"] else found.filter(status=WaitStatus.OPEN)

@@ -6,14 +6,13 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from threading import current_thread, main_thread
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 from django.conf import settings
-from pydantic_core import to_json
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
@@ -21,9 +20,10 @@ from blocks import registry
 from blocks.jsonable import clean_text
 from blocks.sdk import Block, BlockError, BlockType, Effects, Placement, Usage
 from blocks.sdk.waiting import Suspended, WaitFor
+from executions import failpoints, last_resort
 from executions.batch import Ended
-from executions.begun import Begun
-from executions.context import FiringContext
+from executions.begun import Begun, Why
+from executions.context import UNDER_WAY, FiringContext
 from executions.decisions import DECISION_FORM, outputs_decided
 from executions.engine.items import ERROR_PIN, Outcome
 from executions.engine.plan import PlanNode
@@ -32,10 +32,13 @@ from executions.engine.progress import Firing
 from executions.engine.status import NodeStatus
 from executions.engine.waits import WaitKind
 from executions.errors import NeedsDecision
+from executions.limits import Yielded
 from graphs.pins import assemble
 
 logger = logging.getLogger(__name__)
 
+#: How a firing ends that was interrupted, by why.
+INTERRUPTED: Mapping[Why | None, NodeStatus] = {Why.CANCELLED: NodeStatus.CANCELLED, Why.LEAVING: NodeStatus.PENDING}
 #: A firing that so many workers were lost with is not begun again: it ends them.
 MAX_CRASHES = 3
 #: Of one reported usage: what any reader of JSON still counts exactly.
@@ -60,7 +63,7 @@ def values_of(node: PlanNode, firing: Firing, inputs: Mapping[str, Any]) -> dict
 
 async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
     """Run the block of a node for one attempt of a firing and return how it ended. Never raises, except to be cancelled."""
-    node, claim = begun.node, begun.claim
+    node = begun.node
     context = FiringContext(begun)
     started_at, start = now(), perf_counter()
     outputs: dict[str, list[Any]] = {}
@@ -74,28 +77,100 @@ async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
             outputs.update(decided)
         else:
             block = registry.runnable(node.block_id)
+            begun.course.begin(context, attempt=attempt, limit_s=time_limit_s(node, block))
+            if block.placement is Placement.CPU:
+                last_resort.arm(begun.course.limit_s)
+            UNDER_WAY.set(context)
+            failpoints.reach("before_effect")
             await _collect(block, block(context), begun, outputs)
-    except AppError as failure:
-        error, retry_after_s = failure.as_dict(), getattr(failure, "retry_after_s", None)
+            failpoints.reach("after_effect")
+    except AppError as failed:
+        error, retry_after_s = failed.as_dict(), getattr(failed, "retry_after_s", None)
     except TimeoutError:
-        error = BlockError(f"{node.key} took longer than it may.", code="TIMEOUT", hint="Raise its limit.").as_dict()
+        error = _took_too_long(node)
     except Suspended as suspended:
         status, wait = NodeStatus.WAITING, suspended.wait
         error = NeedsDecision().as_dict() if wait.kind == WaitKind.DECISION else {}
     except BaseException as crash:
         # A block that exits, or lets the end of a task of its own escape, must neither end the worker nor be waited for for ever.
         if _is_asked_to_stop(crash):
-            if not begun.stop.is_cancelled:
+            if not may_be_interrupted(begun):
+                context.let_go()
                 raise
-            status = NodeStatus.CANCELLED
-        else:
+            status = INTERRUPTED[begun.stop.why]
+        elif failure := _first_told(crash):
+            error, retry_after_s = failure.as_dict(), getattr(failure, "retry_after_s", None)
+        elif not context.suspended:
             logger.exception("Block %s crashed in node %s of execution %s", node.block_id, node.key, begun.execution_id)
             error = BlockError(
                 f"{type(crash).__name__}: {crash}", code="BLOCK_CRASHED", hint="This is a fault in the block."
             ).as_dict()
+    if context.suspended and (status is NodeStatus.SUCCEEDED or error):
+        # Also where the block takes the suspension of one of its tasks for a result or a failure.
+        status, wait, error = NodeStatus.WAITING, context.suspended, {}
+    seconds = perf_counter() - start
+    UNDER_WAY.set(None)
+    begun.course.is_closing = True
+    await context.close(go_on=status in (NodeStatus.WAITING, NodeStatus.PENDING))
+    begun.course.end()
+    return _ended(
+        begun,
+        context,
+        block,
+        status=status,
+        error=error,
+        outputs=outputs,
+        started_at=started_at,
+        seconds=seconds,
+        attempt=attempt,
+        retry_after_s=retry_after_s,
+        wait=wait,
+    )
+
+
+def end_short(begun: Begun, context: FiringContext | None) -> Ended:
+    """Return how a firing ends that nobody waits for any longer; with what its attempt under way has used, if there is one."""
+    course = begun.course
+    status = INTERRUPTED.get(begun.stop.why, NodeStatus.FAILED)
+    return _ended(
+        begun,
+        context or FiringContext(begun),
+        registry.runnable(begun.node.block_id) if context else None,
+        status=status,
+        error=_took_too_long(begun.node) if status is NodeStatus.FAILED else {},
+        outputs={},
+        started_at=course.began_at,
+        seconds=monotonic() - course.began if context else 0.0,
+        attempt=course.attempt if context else (begun.claim.attempt if begun.claim else 1),
+    )
+
+
+def may_be_interrupted(begun: Begun) -> bool:
+    """Say whether a firing that is told to stop is settled here: one that must not be begun twice, and has begun, is a person's to decide."""
+    if begun.stop.why is Why.LEAVING and begun.course.context:
+        return begun.node.block.effects is not Effects.AT_MOST_ONCE
+    return begun.stop.why in INTERRUPTED
+
+
+def _ended(
+    begun: Begun,
+    context: FiringContext,
+    block: type[Block] | None,
+    *,
+    status: NodeStatus,
+    error: dict[str, str],
+    outputs: dict[str, list[Any]],
+    started_at: datetime,
+    seconds: float,
+    attempt: int,
+    retry_after_s: float | None = None,
+    wait: WaitFor | None = None,
+) -> Ended:
+    """Return all that is stored of an attempt: priced, and with its error where the graph deals with it."""
+    node = begun.node
     cost = 0
     try:
-        cost = _priced(context.usage, block, seconds=perf_counter() - start)
+        cost = _priced(context.usage, block, seconds=seconds, is_suspended=status is NodeStatus.WAITING)
     except AppError as failure:
         error, status = error or failure.as_dict(), NodeStatus.FAILED
     if error and status is not NodeStatus.WAITING:
@@ -110,7 +185,7 @@ async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
         node_key=node.key,
         path=begun.firing.path,
         outcome=Outcome(status, outputs),
-        claim=claim,
+        claim=begun.claim,
         inputs=begun.values if isinstance(begun.values, dict) else {},
         error=error,
         usage=_counted(context.usage),
@@ -118,13 +193,19 @@ async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
         queued_at=begun.queued_at,
         started_at=started_at,
         # Measured, not read off the clock: a clock that is set back must not make a firing end before it began.
-        ended_at=started_at + timedelta(seconds=perf_counter() - start),
+        ended_at=started_at + timedelta(seconds=seconds),
         attempt=attempt,
         children=context.children,
         is_fatal=status is NodeStatus.FAILED and not node.handles_errors and node.on_error == "fail",
         retry_after_s=retry_after_s,
-        wait=wait,
+        wait=wait if status is NodeStatus.WAITING else None,
+        # Interrupted, it may be begun again at once.
+        due_in_s=0.0 if status is NodeStatus.PENDING else None,
     )
+
+
+def _took_too_long(node: PlanNode) -> dict[str, str]:
+    return BlockError(f"{node.key} took longer than it may.", code="TIMEOUT", hint="Raise its limit.").as_dict()
 
 
 def fire_now(begun: Begun, *, attempt: int = 1) -> Ended:
@@ -154,7 +235,7 @@ def decided_outputs(begun: Begun) -> dict[str, list[Any]] | None:
         key = f"decision-{claim.crashes}"
         if key not in begun.answers:
             raise Suspended(WaitFor(WaitKind.DECISION, key, title=f"Did {begun.node.key} happen?", form=DECISION_FORM))
-        return outputs_decided(begun.node.block_id, begun.answers[key]["answer"])
+        return outputs_decided(begun.answers[key]["answer"])
     if claim.crashes >= MAX_CRASHES:
         raise BlockError(
             f"{begun.node.key} ended {MAX_CRASHES} workers before it ended itself.",
@@ -183,38 +264,29 @@ async def _collect(block: type[Block], instance: Block, begun: Begun, outputs: d
         await _drain(block, instance, given, outputs)
 
 
+def _first_told(crash: BaseException) -> AppError | None:
+    """Return the first failure that tasks of a block have raised together."""
+    if isinstance(crash, AppError):
+        return crash
+    told = crash.subgroup(AppError) if isinstance(crash, BaseExceptionGroup) else None
+    return _first_told(told.exceptions[0]) if told else None
+
+
 def time_limit_s(node: PlanNode, block: type[Block]) -> float:
     """Return how long one attempt of a node may take."""
     return node.timeout_s or block.timeout_s or settings.AGENTPLATFORM_BLOCK_TIMEOUT_S
 
 
 async def _drain(block: type[Block], instance: Block, given: Any, outputs: dict[str, list[Any]]) -> None:
+    yielded = Yielded(outputs)
     async with aclosing(instance.execute(given)) as pairs:  # type: ignore[type-var]
         async for pin, value in pairs:
             if pin == ERROR_PIN:
                 raise BlockError(str(value))
-            checked = registry.validate_output(block, pin, value)
-            _refuse_too_large(pin, checked)
-            outputs.setdefault(pin, []).append(checked)
+            yielded.add(pin, registry.validate_output(block, pin, value))
 
 
-def _refuse_too_large(pin: str, value: Any) -> None:
-    limit = settings.AGENTPLATFORM_MAX_OUTPUT_BYTES
-    if isinstance(value, str):
-        size = len(value)
-    elif isinstance(value, list | dict) and value:
-        size = len(to_json(value))
-    else:
-        return
-    if size > limit:
-        raise BlockError(
-            f"The value on {pin!r} has {size:,} bytes; {limit:,} are allowed.",
-            code="OUTPUT_TOO_LARGE",
-            hint="Split it into items, or raise AGENTPLATFORM_MAX_OUTPUT_BYTES.",
-        )
-
-
-def _priced(usage: Usage, block: type[Block] | None, *, seconds: float) -> int:
+def _priced(usage: Usage, block: type[Block] | None, *, seconds: float, is_suspended: bool) -> int:
     """Return what an attempt cost: also a failed one has used what it used.
 
     Raises:
@@ -222,13 +294,16 @@ def _priced(usage: Usage, block: type[Block] | None, *, seconds: float) -> int:
     """
     if block is None:
         return 0
-    usage.seconds = seconds if _has_price_per_second(block) else 0.0
+    usage.seconds = seconds if _has_price_per(block, "second") else 0.0
     _refuse_uncountable(usage)
+    if is_suspended and _has_price_per(block, "run"):
+        # It runs from its beginning once more, and only then to its end.
+        return 0
     return cost_of(usage, block.cost_config)
 
 
-def _has_price_per_second(block: type[Block]) -> bool:
-    return block.cost_config is not None and block.cost_config.cost_type == "second"
+def _has_price_per(block: type[Block], unit: str) -> bool:
+    return block.cost_config is not None and block.cost_config.cost_type == unit
 
 
 def _is_asked_to_stop(ending: BaseException) -> bool:

@@ -14,16 +14,19 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
 from agentplatform.lib.clock import now
+from executions import admission
 from executions.engine.status import FINAL, NODE_FINAL, NodeStatus, Status
+from executions.engine.waits import WaitKind
 from executions.errors import WaitTimedOut
-from executions.models import Execution, NodeExecution
+from executions.models import Execution, NodeExecution, Wait
 from executions.plans import plan_of
-from executions.presenting import elapsed
+from executions.presenting import elapsed, show_wait
 from graphs.models import Node
 
 LOOK_EVERY_S = 0.2
 #: A look may take at most this part of the time, so that following a huge execution does not slow it down.
 LARGEST_SHARE = 0.1
+WAITS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Snapshot:
     execution: Execution
     nodes: tuple[NodeProgress, ...]
     at: datetime
+    #: In the line of its owner, while it waits to be admitted.
+    position: int | None = None
+    #: What its suspended firings wait for, the first ones.
+    waits: tuple[str, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -96,7 +103,19 @@ def _look(execution_id: UUID, titles: Mapping[str, str]) -> Snapshot:
     for row in _counts(execution_id):
         by_node.setdefault(row["node_key"], []).append(row)
     nodes = (_progress(key, title, by_node.get(key, []), at=at) for key, title in titles.items())
-    return Snapshot(execution, tuple(nodes), at)
+    waits = tuple(_waits(execution_id, titles)) if _is_suspended(by_node) else ()
+    return Snapshot(execution, tuple(nodes), at, admission.position(execution), waits)
+
+
+def _is_suspended(by_node: Mapping[str, list[dict[str, Any]]]) -> bool:
+    return any(row["status"] == NodeStatus.WAITING for rows in by_node.values() for row in rows)
+
+
+def _waits(execution_id: UUID, titles: Mapping[str, str]) -> Iterator[str]:
+    waits = Wait.objects.filter(execution_id=execution_id).open().defer("form", "data", "answer").order_by("id")
+    for wait in waits[:WAITS_SHOWN]:
+        place = f"{titles.get(wait.node_key, wait.node_key)} {wait.shown_path}".strip()
+        yield f"{place} {show_wait(WaitKind(wait.kind), title=wait.title, event=wait.event, due_at=wait.due_at)}"
 
 
 def _counts(execution_id: UUID) -> Iterable[Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
+from executions.engine import progress
 from executions.engine.items import Outcome, Path
 from executions.engine.plan import Plan
-from executions.engine.progress import Progress
 from executions.engine.status import NODE_FINAL, NodeStatus
 from executions.models import NodeExecution
 
@@ -34,6 +34,5 @@ def ended_segments(
     """Return the segments that have ended: as they were counted, or by the rows if they were counted by another cut of the plan."""
     if mark in ("", plan.mark):
         return frozenset(done)
-    every = range(len(plan.segments))
-    known = known_outcomes(execution_id, plan, every, has_origins=has_origins)
-    return frozenset(Progress(plan, every, done=(), known=known).complete_segments())
+    known = known_outcomes(execution_id, plan, range(len(plan.segments)), has_origins=has_origins)
+    return progress.ended_segments(plan, known)

@@ -6,32 +6,39 @@ between threads. What waits is handed to the event loop of the process; so one t
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 from queue import SimpleQueue
-from typing import Any
+from threading import get_ident
+from typing import Any, Protocol
+
+from django.conf import settings
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
 from blocks.sdk import Effects, Placement
-from executions import attempts, launch, leases
+from executions import admission, attempts, failpoints, leases
 from executions.answers import Answers, answers_of
 from executions.batch import Batch, Ended, Settled
-from executions.begun import Begun, Stop
+from executions.begun import Begun, Stop, Why
 from executions.endings import follow_up
 from executions.engine.compile import Canvas, Chain, Lane, compile, spread
 from executions.engine.items import Path
 from executions.engine.progress import Firing, Progress
 from executions.engine.segments import CPU_QUEUE
-from executions.errors import LeaseLost
+from executions.errors import LeaseLost, TooManyFirings
 from executions.firing import values_of
 from executions.leases import Claim, Wanted
+from executions.limits import FiringCount
+from executions.models import Execution
+from executions.on_loop import OnLoop
 from executions.rest import rest_if_idle
-from executions.settle import stop_if_idle
+from executions.route import Route
+from executions.settle import settle, stop_if_idle
 from executions.snapshot import Snapshot
+from executions.stopping import stop
 from executions.worker import Worker, patiently
 
 
@@ -44,8 +51,16 @@ class Needs(Enum):
     CLAIMS = auto()
     #: Of a batch: where the execution stands once it is written.
     SETTLED = auto()
-    #: Of a lane's run: that one of its firings on the event loop has ended.
+    #: Of a listener: that something has happened to it elsewhere; to a lane's run, that one of its firings on the event loop has ended.
     NEWS = auto()
+    #: Of a call: the sub-graph it has started, now or before.
+    CHILDREN = auto()
+    #: Of a sub-graph's id: where it stands.
+    STATES = auto()
+    #: Of a firing: that the sub-graphs it has started are told to stop.
+    STOP = auto()
+    #: Of a firing: what they have cost.
+    COSTS = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +74,31 @@ class Request:
 #: A lane under way: it yields what it needs and is sent the answer.
 Steps = Generator[Request, Any, None]
 
-#: What the event loop tells the thread that drives a lane: how a firing ended, or only that it should look up.
-Inbox = SimpleQueue[tuple["LaneRun", Ended | None]]
+
+class Listener(Protocol):
+    """Whoever hears of what happened elsewhere."""
+
+    def hear(self, news: Any) -> None:
+        """Take it in. Called on the thread that drives."""
+        ...
+
+
+class Unsettled(Enum):
+    """Of a firing that has ended and is not settled here."""
+
+    HERE = auto()
+
+
+#: What the thread that drives a lane is told: how a firing on the event loop ended, or only that it should look up.
+Inbox = SimpleQueue[tuple[Listener, Any]]
 
 
 class LaneRun:
     """The work of one lane, from what is stored to what is settled."""
 
-    def __init__(self, here: Worker, snapshot: Snapshot, lane: Lane, inbox: Inbox) -> None:
+    def __init__(self, here: Worker, snapshot: Snapshot, lane: Lane, inbox: Inbox, route: Route | None = None) -> None:
         self.here = here
+        self.route = route or Route()
         self.snapshot = snapshot
         self.plan = snapshot.plan
         self.lane = lane
@@ -75,6 +106,7 @@ class LaneRun:
         only = self.plan.downstream(lane.items.node) if lane.items else None
         self.progress = Progress(self.plan, lane.segments, done=snapshot.done, known=snapshot.known, only=only)
         self.done = snapshot.done
+        self.count = FiringCount(snapshot.execution_id, is_new=not (snapshot.done or snapshot.known))
         self.is_stopping = snapshot.is_stopping
         #: The execution has ended.
         self.is_over = False
@@ -83,8 +115,14 @@ class LaneRun:
         self.is_paused = False
         #: A firing of it waits for something that no worker can hurry.
         self.is_waiting = False
+        #: This worker stops, so something that is ready here is left to another one.
+        self.is_held_back = False
         #: Why its firings are interrupted, if they are.
         self.stop = Stop()
+        self.on_loop = OnLoop(here.loop, here.firings, self.stop, self._report)
+        #: What it computes just now, and the thread that does.
+        self.computing: Begun | None = None
+        self.thread = 0
         #: Only computes, and can run at once.
         self.cheap: list[Begun] = []
         #: So many firings are on the event loop.
@@ -95,7 +133,6 @@ class LaneRun:
         #: Leases held; those of firings on the loop are let run out if this breaks off.
         self.claims: set[Claim] = set()
         self.following: Lane | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def carry_out(self) -> Generator[Request, Any, Lane | None]:
         """Run until nothing of the lane is left for this worker, yielding what it needs.
@@ -106,46 +143,78 @@ class LaneRun:
             LeaseLost: another worker has taken over.
             NotRunning: the execution has ended meanwhile.
         """
+        self.thread = get_ident()
+        self.here.enter(self)
         try:
-            yield from self._claim(self._take_ready())
-            while True:
-                to_claim = self._run_cheap()
-                yield from self._settle()
-                self._spread()
-                # News may have come in while this lane had to wait for its turn at the database.
-                if (yield from self._claim(to_claim)) or self.ended:
-                    continue
-                if not self.waits:
-                    break
-                # That it is lost may have been heard while it did not listen: then no news will ever come.
-                if not self.is_lost:
-                    yield Request(Needs.NEWS, self)
-                if self.is_lost:
-                    raise LeaseLost
-            if (self.is_stopping or self.was_refused) and not self.is_over:
-                follow_up([patiently(stop_if_idle, self._batch())])
-            if (self.is_waiting or self.was_refused) and not (self.is_over or self.is_stopping or self.is_paused):
-                patiently(rest_if_idle, self.snapshot.execution_id)
-            return self.following
+            yield from self._go()
         finally:
             self._let_go()
+        if self._is_left_to_another():
+            # Its canvas sends on once this task returns, which is too early: nothing is covered any more.
+            self.route.send(self.snapshot.execution_id, [replace(self.lane, covered=())])
+        return self.following
 
-    def hear(self, ended: Ended | None) -> None:
+    def hear(self, news: Ended | Unsettled | None) -> None:
         """Take in how a firing on the loop ended."""
-        if ended is not None:
+        if news is not None:
             self.waits -= 1
-            self._resolve(ended)
+        if news is Unsettled.HERE:
+            self.is_lost = self.is_lost or self.stop.why is not Why.LEAVING
+        elif news is not None:
+            self._resolve(news)
 
     def lose(self) -> None:
         """Stop: a lease was taken over. Called on the heartbeat's thread."""
         self.is_lost = True
-        self.here.loop.call_soon_threadsafe(self._cancel)
+        self.stop.ask(Why.LOST)
+        self.on_loop.interrupt()
         self.inbox.put((self, None))
 
     def cancel(self) -> None:
         """Stop what runs, and settle what it used: the execution was cancelled. Called on the heartbeat's thread."""
-        self.stop.is_cancelled = True
-        self.here.loop.call_soon_threadsafe(self._cancel)
+        if self.stop.ask(Why.CANCELLED):
+            self.on_loop.interrupt()
+
+    def leave(self) -> None:
+        """Stop what runs, settle what it used, and let another worker begin it again: this one stops. Called on the watch's thread."""
+        if self.stop.ask(Why.LEAVING):
+            self.on_loop.interrupt()
+
+    def fail_computing(self, begun: Begun) -> None:
+        """Settle what this lane computes as having taken too long: its thread may never come back. Called on the watch's thread."""
+        if ended := attempts.cut_short(begun):
+            batch = Batch(self.snapshot.execution_id, self.plan, self.here.name, ended=[ended])
+            follow_up(settle([batch]))
+
+    def _report(self, ended: Ended | None) -> None:
+        self.inbox.put((self, ended or Unsettled.HERE))
+
+    def _go(self) -> Generator[Request, Any, None]:
+        yield from self._claim(self._take_ready())
+        while True:
+            to_claim = self._run_cheap()
+            yield from self._settle()
+            self._spread()
+            # News may have come in while this lane had to wait for its turn at the database.
+            if (yield from self._claim(to_claim)) or self.ended:
+                continue
+            if not self.waits:
+                break
+            # That it is lost may have been heard while it did not listen: then no news will ever come.
+            if not self.is_lost:
+                yield Request(Needs.NEWS, self)
+            if self.is_lost:
+                raise LeaseLost
+        if (self.is_stopping or self.was_refused) and not self.is_over:
+            follow_up([patiently(stop_if_idle, self._batch())])
+        if (self.is_waiting or self.was_refused) and self._goes_on() and not self._is_left_to_another():
+            self._rest()
+
+    def _goes_on(self) -> bool:
+        return not (self.is_over or self.is_stopping or self.is_paused)
+
+    def _is_left_to_another(self) -> bool:
+        return self._goes_on() and (self.is_held_back or self.stop.why is Why.LEAVING)
 
     def _take_ready(self) -> list[Firing]:
         """Take what has become ready here: all, or the range of a chunk; what is too much for one task is put aside."""
@@ -154,7 +223,12 @@ class LaneRun:
             return []
         if items := self.lane.items:
             wanted = set(self.progress.paths_of(items.node)[items.start : items.stop])
-            return [firing for firing in ready if firing.node != items.node or firing.path in wanted]
+            ready = [firing for firing in ready if firing.node != items.node or firing.path in wanted]
+        if not self.count.allows(ready, unwritten=len(self.ended)):
+            self._stop_as_too_many()
+            return []
+        if self.lane.items:
+            return ready
         by_node: dict[int, list[Firing]] = {}
         for firing in ready:
             by_node.setdefault(firing.node, []).append(firing)
@@ -164,18 +238,31 @@ class LaneRun:
                 ready = [firing for firing in ready if firing.node != node]
         return ready
 
+    def _rest(self) -> None:
+        """Let the execution wait, if nothing of it can go on; while it does, another may run."""
+        if patiently(rest_if_idle, self.snapshot.execution_id):
+            admission.admit_soon()
+
+    def _stop_as_too_many(self) -> None:
+        reason = TooManyFirings(f"It has more than {settings.AGENTPLATFORM_MAX_FIRINGS:,} node executions.")
+        patiently(stop, Execution(pk=self.snapshot.execution_id), reason)
+        self.is_stopping = True
+
     def _may_begin(self) -> bool:
-        return not (self.is_stopping or self.is_paused or self.is_over or self.stop.is_cancelled)
+        return self._goes_on() and not self.stop.why
 
     def _is_too_much(self, node: int, count: int) -> bool:
         if self.plan.nodes[node].block.placement is Placement.INLINE or not self.progress.is_settled(node):
             return False
-        limits = launch.limits()
+        limits = self.route.limits()
         return count > (limits.lanes if self.lane.queue == CPU_QUEUE else limits.chunk)
 
     def _claim(self, ready: list[Firing]) -> Generator[Request, list[Claim], bool]:
         """Claim firings and begin those that are ours. Return whether there are any: what they build on is kept by now."""
         if not ready or not self._may_begin():
+            return False
+        if self.here.is_closing:
+            self.is_held_back = True
             return False
         queued_at = now()
         values = {(firing.node, firing.path): self._values(firing) for firing in ready}
@@ -200,7 +287,9 @@ class LaneRun:
             if (claim := ours.get((firing.node, firing.path)))
         ]
         self.cheap.extend(one for one in begun if self._is_cheap(one.firing))
-        self._hand_over([one for one in begun if not self._is_cheap(one.firing)])
+        slow = [one for one in begun if not self._is_cheap(one.firing)]
+        self.waits += len(slow)
+        self.on_loop.begin(slow)
         return bool(begun)
 
     def _begun(
@@ -222,28 +311,8 @@ class LaneRun:
             family=self.snapshot.family,
             answers=(answers or {}).get((node.key, firing.path), {}),
             stop=self.stop,
+            sub_graphs=self.route.sub_graphs,
         )
-
-    def _hand_over(self, begun: Sequence[Begun]) -> None:
-        """Let the event loop run what waits."""
-        if begun:
-            self.waits += len(begun)
-            self.here.loop.call_soon_threadsafe(self._start, begun)
-
-    def _start(self, begun: Sequence[Begun]) -> None:
-        for one in begun:
-            task = self.here.loop.create_task(self._run_on_loop(one))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _run_on_loop(self, begun: Begun) -> None:
-        ended: Ended | None = None
-        try:
-            ended = await attempts.run(begun)
-        finally:
-            # Whatever became of it, nobody may wait for it for ever.
-            self.is_lost = self.is_lost or ended is None
-            self.inbox.put((self, ended))
 
     def _run_cheap(self) -> list[Firing]:
         """Run everything that only computes, and what that makes ready in turn. Return what must be claimed first."""
@@ -251,7 +320,9 @@ class LaneRun:
         while self.cheap:
             batch, self.cheap = self.cheap, []
             for begun in batch:
+                self.computing = begun
                 self._resolve(attempts.run_now(begun))
+            self.computing = None
             to_claim += self._sort_ready()
         return to_claim
 
@@ -270,6 +341,7 @@ class LaneRun:
         settled = yield Request(Needs.SETTLED, batch)
         if not isinstance(settled, Settled):
             raise settled
+        failpoints.reach("after_settle")
         settled_claims = [ended.claim for ended in batch.ended if ended.claim]
         self.here.drop(settled_claims)
         self.claims.difference_update(settled_claims)
@@ -277,6 +349,7 @@ class LaneRun:
         self.is_over = settled.is_final
         self.is_stopping = self.is_stopping or settled.is_stopping
         self.is_paused = settled.is_paused
+        self.is_waiting = self.is_waiting or settled.has_waits
         if not (self.is_over or self.is_stopping):
             self._go_on(batch, settled)
 
@@ -291,11 +364,11 @@ class LaneRun:
         )
         if not wave:
             return
-        canvases = compile(self.plan, settled.done, launch.limits(), wave=wave)
+        canvases = compile(self.plan, settled.done, self.route.limits(), wave=wave)
         # What is covered waits for this task to return.
-        if self.following is None and not self.waits and not self.lane.covered:
+        if self.following is None and not (self.waits or self.lane.covered or self.here.is_closing):
             canvases = self._keep_one(canvases)
-        launch.send(self.snapshot.execution_id, canvases)
+        self.route.send(self.snapshot.execution_id, canvases)
 
     def _keep_one(self, canvases: list[Canvas]) -> list[Canvas]:
         """Keep a lane of this queue to go on with in place: a message saved. A chain's first lane will do, without its cover."""
@@ -310,27 +383,26 @@ class LaneRun:
         """Send what was too much for one task as a chord of chunks that meets in this lane again."""
         spreads, self.spreads = self.spreads, []
         for node, paths in spreads:
-            # What runs elsewhere is left out: its chunks would claim nothing, come back at once, and be spread again and again.
+            # What nobody can claim now is left out: its chunks would claim nothing, come back at once, and be spread again and again.
             held = patiently(leases.held, self.snapshot.execution_id, self.plan.nodes[node].key)
+            self.was_refused = self.was_refused or not held.isdisjoint(paths)
             position_of = {path: position for position, path in enumerate(self.progress.paths_of(node))}
             positions = [position_of[path] for path in paths if path not in held]
             if not positions:
                 continue
             # This task returns before its chunks end, so what its canvas sends on comes too early: nothing is covered any more.
             lane = replace(self.lane, segments=(self.plan.nodes[node].segment,), covered=())
-            launch.send(self.snapshot.execution_id, [spread(lane, node, positions, launch.limits())])
+            self.route.send(self.snapshot.execution_id, [spread(lane, node, positions, self.route.limits())])
 
     def _let_go(self) -> None:
         """Leave nothing running behind; what is on the loop keeps its lease until that runs out, as it may not stop at once."""
+        self.here.leave(self)
         if self.waits:
-            self.here.loop.call_soon_threadsafe(self._cancel)
+            self.stop.ask(Why.LOST)
+            self.on_loop.interrupt()
         self.here.drop(self.claims)
         if self.claims and not self.waits and not self.is_lost:
             patiently(leases.give_up, list(self.claims))
-
-    def _cancel(self) -> None:
-        for task in self._tasks:
-            task.cancel()
 
     def _resolve(self, ended: Ended) -> None:
         self.ended.append(ended)

@@ -16,8 +16,8 @@ from kombu.exceptions import OperationalError as BrokerUnreachable
 
 from agentplatform.lib.clock import now
 from blocks.errors import UnknownBlock
-from executions import messages
-from executions.engine.compile import Canvas, Chain, Lane, Limits, compile
+from executions import failpoints, messages
+from executions.engine.compile import Canvas, Chain, Lane, Limits, remaining
 from executions.engine.status import FINAL, Status
 from executions.known import ended_segments
 from executions.messages import Work
@@ -34,9 +34,14 @@ def limits() -> Limits:
 
 def launch(execution_ids: Sequence[UUID]) -> None:
     """Compile what is left of each execution and send it. Never raises for a broker that is away: reconcile sends again."""
-    rows = Execution.objects.filter(pk__in=execution_ids).exclude(status__in=FINAL)
+    going = Execution.objects.filter(pk__in=execution_ids).exclude(status__in=FINAL)
+    launch_all(going.only("version_id", "segments_done", "plan_mark", "retried_from_id"))
+
+
+def launch_all(executions: Iterable[Execution]) -> None:
+    """Do the same for executions that were just read."""
     lanes: list[Work] = []
-    for execution in rows.only("version_id", "segments_done", "plan_mark", "retried_from_id"):
+    for execution in executions:
         execution_id = execution.pk
         try:
             canvases = compile_rest(execution)
@@ -59,12 +64,7 @@ def compile_rest(execution: Execution) -> list[Canvas]:
     done = ended_segments(
         execution.pk, plan, execution.segments_done, mark=execution.plan_mark, has_origins=has_origins
     )
-    return compile(plan, done, limits())
-
-
-def first_wave(version_id: UUID) -> list[Canvas]:
-    """Return what a new execution of a version begins with."""
-    return compile(plan_of(version_id), (), limits())
+    return remaining(plan, done, limits())
 
 
 def send(execution_id: UUID, canvases: Iterable[Canvas]) -> None:
@@ -112,7 +112,9 @@ def _publish(publish: Callable[[], object]) -> None:
     try:
         # Nobody here ever waits for a result, so none need be subscribed to.
         with denied_join_result():
+            failpoints.reach("before_send")
             publish()
+            failpoints.reach("after_send")
     # The result backend says by a RuntimeError that it can not be reached.
     except (BrokerUnreachable, OSError, RuntimeError) as error:
         # The rows are the outbox: reconcile sends again.

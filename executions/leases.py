@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 from django.db.models.functions import Now
 from pydantic_core import from_json
 
 from agentplatform.lib.ids import uuid7
-from executions import statements
+from executions import failpoints, statements
 from executions.engine.items import Path
 from executions.engine.status import NodeStatus
 from executions.models import NodeExecution
@@ -85,6 +86,7 @@ def claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str) -> dict[UUID,
 
 def renew(claims: Iterable[Claim]) -> dict[tuple[UUID, str, Path], bool]:
     """Extend these leases. Return those to let go of, and whether that is because their execution was cancelled."""
+    failpoints.reach("before_renew")
     with statements.cursor() as cursor:
         statements.run(cursor, "renew", lease=lease(), claims=statements.records([c.as_record() for c in claims]))
         return {(execution_id, key, tuple(path)): is_cancelled for execution_id, key, path, is_cancelled in cursor}
@@ -97,10 +99,11 @@ def give_up(claims: Iterable[Claim]) -> None:
 
 
 def held(execution_id: UUID, node_key: str) -> set[Path]:
-    """Return the paths at which a worker holds the lease of a node."""
-    running = NodeExecution.objects.filter(execution_id=execution_id, node_key=node_key, status=NodeStatus.RUNNING)
-    live = running.filter(lease_expires_at__gte=Now())
-    return {tuple(path) for path in live.values_list("item_path", flat=True)}
+    """Return the paths at which a firing of a node is under way, or suspended: nobody can claim it now."""
+    runs = Q(status=NodeStatus.RUNNING, lease_expires_at__gte=Now())
+    waits = Q(status=NodeStatus.WAITING) | Q(status=NodeStatus.PENDING, due_at__gt=Now())
+    firings = NodeExecution.objects.filter(runs | waits, execution_id=execution_id, node_key=node_key)
+    return {tuple(path) for path in firings.values_list("item_path", flat=True)}
 
 
 def lease() -> timedelta:

@@ -2,7 +2,7 @@
 
 What is accepted while a message is being published shares the next one, and in a flood a message lingers a little for more to share it:
 a message costs more than the execution in it. A lone start is sent at once. A crash loses nothing: the rows are the real outbox, and
-reconcile sends what is still there.
+reconcile sends what is still there. What else may be done soon, and once for all who ask, is done here too.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 from uuid import UUID
+
+from django.db import close_old_connections
 
 from executions import launch, messages
 from executions.engine.compile import Canvas, Lane
@@ -23,6 +25,7 @@ from executions.messages import Work
 logger = logging.getLogger(__name__)
 
 Posted = tuple[UUID, Canvas]
+Call = Callable[[], object]
 
 AT_ONCE = 500
 #: Starts that follow each other so closely are a flood; somebody who waits for each before the next is slower.
@@ -36,7 +39,8 @@ class Outbox:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._posted: SimpleQueue[tuple[float, Posted]] = SimpleQueue()
+        self._posted: SimpleQueue[tuple[float, Posted | Call]] = SimpleQueue()
+        self._asked: set[Call] = set()
         self._left = 0
         self._changed = threading.Condition()
         threading.Thread(target=self._send_for_ever, name="outbox", daemon=True).start()
@@ -48,6 +52,15 @@ class Outbox:
             with self._changed:
                 self._left += 1
             self._posted.put((time.monotonic(), one))
+
+    def ask(self, call: Call) -> None:
+        """Call this soon; whoever asks before it has begun asks for the same call."""
+        with self._changed:
+            if call in self._asked:
+                return
+            self._asked.add(call)
+            self._left += 1
+        self._posted.put((time.monotonic(), call))
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything was sent, at most so long. Return whether it was."""
@@ -64,17 +77,26 @@ class Outbox:
             while len(batch) < AT_ONCE and (more := self._more(linger_until, len(batch))):
                 last_posted_at, another = more
                 batch.append(another)
-            try:
-                self._send(batch)
-            except Exception:
-                # This thread must live on; what was not sent is sent by reconcile.
-                logger.exception("Some executions could not be sent")
-            finally:
-                with self._changed:
-                    self._left -= len(batch)
-                    self._changed.notify_all()
+            self._do(self._send, [one for one in batch if isinstance(one, tuple)])
+            for call in batch:
+                if not isinstance(call, tuple):
+                    with self._changed:
+                        self._asked.discard(call)
+                    self._do(call)
+            if self._posted.empty():
+                close_old_connections()
+            with self._changed:
+                self._left -= len(batch)
+                self._changed.notify_all()
 
-    def _more(self, linger_until: float, held: int) -> tuple[float, Posted] | None:
+    def _do(self, call: Callable[..., object], *args: object) -> None:
+        try:
+            call(*args)
+        except Exception:
+            # This thread must live on; what was not sent, reconcile sends.
+            logger.exception("Some executions could not be sent")
+
+    def _more(self, linger_until: float, held: int) -> tuple[float, Posted | Call] | None:
         """Return another that can share the message, waiting for it while the message is not full."""
         patience = linger_until - time.monotonic() if held < messages.MAX_LANES else 0.0
         try:
@@ -94,8 +116,18 @@ _current: list[Outbox] = []
 
 
 def post(posted: Iterable[Posted]) -> None:
-    """Send these soon, from this process: a process that was forked off starts an outbox of its own."""
+    """Send these soon, from this process."""
+    _ours().post(posted)
+
+
+def ask(call: Call) -> None:
+    """Call this soon, from this process, once for all who ask meanwhile."""
+    _ours().ask(call)
+
+
+def _ours() -> Outbox:
+    """Return the outbox of this process: one that was forked off starts its own."""
     with _lock:
         if not _current or _current[0].pid != os.getpid():
             _current[:] = [Outbox()]
-    _current[0].post(posted)
+        return _current[0]

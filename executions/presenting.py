@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from executions.engine.status import NODE_FINAL, NodeStatus
+from executions.engine.waits import WaitKind
 
 #: In this order counts are told.
 _WORDS = {
@@ -19,6 +20,13 @@ _WORDS = {
     NodeStatus.SKIPPED: "skipped",
     NodeStatus.INCOMPLETE: "incomplete",
     NodeStatus.CANCELLED: "cancelled",
+}
+
+_ASKED = {
+    WaitKind.TIMER: "a moment",
+    WaitKind.APPROVAL: "an approval",
+    WaitKind.DECISION: "a decision",
+    WaitKind.CHILD: "a sub-graph",
 }
 
 
@@ -53,6 +61,11 @@ def show_tokens(usage: Mapping[str, Any]) -> str:
     return f"{read:,} + {written:,}" if read or written else ""
 
 
+def show_position(position: int | None) -> str:
+    """Return a place in line as `number 12 in line`; nothing for None."""
+    return "" if position is None else f"number {position:,} in line"
+
+
 def show_counts(counts: Mapping[NodeStatus, int]) -> str:
     """Return how the firings of a node stand: `done` for a single one, `3 running, 12 done` for several."""
     told = [(counts[status], word) for status, word in _WORDS.items() if counts.get(status)]
@@ -67,6 +80,23 @@ def overall(counts: Mapping[NodeStatus, int]) -> NodeStatus:
     moving = [status for status in _WORDS if status in present and status not in NODE_FINAL]
     ended = (NodeStatus.FAILED, NodeStatus.INCOMPLETE, NodeStatus.CANCELLED, NodeStatus.SUCCEEDED, NodeStatus.SKIPPED)
     return next(iter([*moving, *(status for status in ended if status in present)]), NodeStatus.PENDING)
+
+
+def show_path(path: Iterable[int]) -> str:
+    """Return an item path as people count: `#1`, `#2.3`; nothing for the plain path, or where a stream had no item."""
+    numbers = [str(number + 1) for number in path if number >= 0]
+    return "#" + ".".join(numbers) if numbers else ""
+
+
+def show_asked(kind: WaitKind, *, event: str = "") -> str:
+    """Return what something waits for, as the rest of `waits for …`: `an approval`, `the event invoice.paid`."""
+    return f"the event {event}" if kind is WaitKind.EVENT else _ASKED[kind]
+
+
+def show_wait(kind: WaitKind, *, title: str = "", event: str = "", due_at: datetime | None = None) -> str:
+    """Return what something waits for, with its title and the moment until which it waits."""
+    until = f", until {due_at:%Y-%m-%d %H:%M:%S} UTC" if due_at else ""
+    return f"waits for {show_asked(kind, event=event)}{f': {title}' if title else ''}{until}"
 
 
 def pretty(value: Any) -> str:

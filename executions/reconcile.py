@@ -16,8 +16,9 @@ from kombu.exceptions import OperationalError as BrokerUnreachable
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.partitions import ensure_months
-from executions import launch, statements
+from executions import admission, endings, failpoints, launch, statements, stopping, waits
 from executions.engine.segments import CPU_QUEUE, DEFAULT_QUEUE
+from executions.errors import DurationExceeded
 from executions.models import Execution, NodeExecution
 from executions.worker import patiently
 
@@ -49,13 +50,21 @@ def keep_going(stop: threading.Event) -> None:
 
 
 def reconcile() -> int:
-    """Launch again what nothing will carry on by itself. Return how many executions that were."""
+    """End what was told to stop or runs for too long, admit whom there is room for, launch again what nothing will carry on by itself.
+
+    Return how many executions were sent.
+    """
+    endings.end_stopped()
+    _stop_overdue()
+    admitted = admission.admit()
+    woken = _wake()
     due, stuck = _find_due(), _find_stuck()
     if stuck:
         logger.info("Launching %d executions again", len(stuck))
-    if due or stuck:
-        launch.launch([*due, *stuck])
-    return len(due) + len(stuck)
+    if woken or due or stuck:
+        failpoints.reach("before_reconcile_send")
+        launch.launch([*woken, *due, *stuck])
+    return admitted + len(woken) + len(due) + len(stuck)
 
 
 def ensure_partitions() -> list[str]:
@@ -65,6 +74,21 @@ def ensure_partitions() -> list[str]:
         for model, key in ((Execution, "id"), (NodeExecution, "execution_id")):
             created += ensure_months(cursor, model._meta.db_table, key=key, start=now(), count=MONTHS_AHEAD)
     return created
+
+
+def _stop_overdue() -> None:
+    at_most = timedelta(seconds=settings.AGENTPLATFORM_MAX_DURATION_S)
+    with statements.cursor() as cursor:
+        statements.run(cursor, "overdue", at_most=at_most, limit=AT_ONCE)
+        overdue = [execution_id for (execution_id,) in cursor]
+    for execution_id in overdue:
+        logger.warning("Stopping execution %s: it has run for more than %s", execution_id, at_most)
+        stopping.stop(Execution(pk=execution_id), DurationExceeded(f"It has run for more than {at_most}."))
+
+
+def _wake() -> list[UUID]:
+    """Let go on what has waited for a time that is over, or for an execution that has ended."""
+    return [*waits.time_out(), *waits.wake_forgotten_parents()]
 
 
 def _find_due() -> list[UUID]:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 
-from executions import statements
+from executions import failpoints, statements, stopped
 from executions.batch import Batch, Ended, Settled, outputs_of
 from executions.engine.items import Outcome, Path
 from executions.engine.status import NodeStatus, Status
@@ -31,6 +31,7 @@ def settle(batches: Sequence[Batch]) -> list[Settled | Exception]:
     Raises:
         OperationalError, InterfaceError: the database is away or asks to try again; all of it may be settled again.
     """
+    failpoints.reach("before_settle")
     if len(batches) > 1:
         try:
             return list(_write(batches))
@@ -125,6 +126,7 @@ def _write(batches: Sequence[Batch], *, knows_end: bool = True) -> list[Settled]
             else _advance(batches[place], known)
             for place in order
         }
+        failpoints.reach("inside_settle")
         return [settled[place] for place in range(len(batches))]
 
 
@@ -187,10 +189,12 @@ def _note(batch: Batch, failed: Ended | None) -> Settled:
         raise NotRunning
     # What was counted by another cut of the plan says nothing here; what this worker knows, it knows from the rows.
     done = batch.done_before.union(batch.segments) if row[0] is None else frozenset(row[0])
-    return Settled(done, is_stopping=row[1], is_paused=row[2])
+    return Settled(done, is_stopping=row[1], is_paused=row[2], has_waits=row[3])
 
 
 def _stop_if_idle(batch: Batch, state: Settled) -> Settled:
+    if state.is_cancelling:
+        return next(iter(stopped.end_locked([batch.execution_id])), state)
     # Asked after the execution's lock is ours, in a statement of its own: so it sees what others settled meanwhile.
     firings = NodeExecution.objects.filter(execution_id=batch.execution_id)
     if firings.filter(status=NodeStatus.RUNNING, lease_expires_at__gte=Now()).exists():
@@ -198,13 +202,7 @@ def _stop_if_idle(batch: Batch, state: Settled) -> Settled:
     # Left behind by workers that are gone, or suspended: as nothing is claimed any more, nobody would ever end them.
     firings.move(NodeStatus.CANCELLED, ended_at=Now(), lease_expires_at=None, due_at=None)
     Wait.objects.filter(execution_id=batch.execution_id).close(WaitStatus.CANCELLED, answered_at=Now())
-    return _finish(batch, _stopped_status(batch.execution_id) if state.is_cancelling else Status.FAILED)
-
-
-def _stopped_status(execution_id: UUID) -> Status:
-    """Return how an execution ends that was told to stop: by the platform for a reason, or by a person."""
-    reason = Execution.objects.values_list("error_code", flat=True).get(pk=execution_id)
-    return Status.FAILED if reason else Status.CANCELLED
+    return _finish(batch, Status.FAILED)
 
 
 def _finish(batch: Batch, status: Status) -> Settled:
@@ -217,11 +215,12 @@ def _finish(batch: Batch, status: Status) -> Settled:
 
 
 def _ended(row: tuple[Any, ...]) -> Settled:
-    _, parent_id, others_wait = row
-    return Settled(frozenset(), is_final=True, parent_id=parent_id, others_wait=others_wait)
+    execution_id, parent_id, others_wait = row
+    return Settled(frozenset(), is_final=True, execution_id=execution_id, parent_id=parent_id, others_wait=others_wait)
 
 
 def _end(batch: Batch, status: Status, segments: Sequence[int]) -> dict[str, Any]:
+    failpoints.reach("before_finish")
     return {
         "execution_id": str(batch.execution_id),
         "status": status,

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from executions import statements
 from executions.begun import Family
+from executions.engine.compile import is_of
 from executions.engine.items import Outcome, Path
 from executions.engine.plan import Plan
 from executions.engine.status import Status
@@ -46,8 +47,11 @@ def _seen(work: Work, row: tuple[Any, ...]) -> Snapshot | None:
     if is_paused:
         return None
     plan = plan_of(version_id)
+    if not is_of(plan, work.lane):
+        return None
     ended = ended_segments(work.execution_id, plan, done, mark=mark, has_origins=has_origins)
-    if ended and ended.issuperset(work.lane.segments):
+    # Where all has ended and the execution has not, the lane is there to end it.
+    if len(ended) < len(plan.segments) and ended.issuperset(work.lane.segments):
         return None
     known = (
         known_outcomes(work.execution_id, plan, work.lane.segments, has_origins=has_origins)

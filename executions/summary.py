@@ -10,7 +10,8 @@ from django.db.models import Count, Sum
 
 from agentplatform.lib.ids import first_id_at
 from executions.engine.status import Status
-from executions.models import Execution
+from executions.models import Execution, Wait
+from executions.models.wait import FOR_PEOPLE
 
 LATEST = 10
 
@@ -21,8 +22,13 @@ class Summary:
 
     counts: Mapping[Status, int]
     cost_microcredits: int
+    #: Stand in line until there is room for them.
+    in_line: int
+    #: Admitted, and not begun by a worker yet.
     queued: int
     running: int
+    #: What waits for people to answer.
+    to_answer: int
     latest: list[Execution]
 
     @property
@@ -36,13 +42,15 @@ def summarize(*, since: datetime) -> Summary:
     # An id is also a time of birth: only the partitions of these months are read.
     recent = Execution.objects.filter(id__gte=first_id_at(since)).order_by()
     by_status = list(recent.values_list("status").annotate(count=Count("*"), cost=Sum("cost_microcredits")))
-    flying = Execution.objects.filter(status__in=[Status.QUEUED.value, Status.RUNNING.value]).order_by()
-    in_flight = dict(flying.values_list("status").annotate(count=Count("*")))
+    going = Execution.objects.filter(status__in=[Status.QUEUED.value, Status.RUNNING.value], launched_at__isnull=False)
+    in_flight = dict(going.order_by().values_list("status").annotate(count=Count("*")))
     latest = Execution.objects.select_related("version__graph", "owner").defer("inputs", "outputs").order_by("-id")
     return Summary(
         counts={Status(status): count for status, count, _ in by_status},
         cost_microcredits=sum(cost for _, _, cost in by_status),
+        in_line=Execution.objects.in_line().count(),
         queued=in_flight.get(Status.QUEUED, 0),
         running=in_flight.get(Status.RUNNING, 0),
+        to_answer=Wait.objects.open().filter(kind__in=FOR_PEOPLE).count(),
         latest=list(latest[:LATEST]),
     )

@@ -10,6 +10,6 @@ from executions import messages, runner
 
 
 @shared_task(name=messages.TASK)
-def run_segment(*, version: int, queue: str, work: list[list[Any]], **_: object) -> None:
+def run_segment(*, version: int, **content: Any) -> None:
     """Claim, run and settle the segments of some lanes. Never raises for what they do: the outcome is in Postgres."""
-    runner.run_lanes(messages.read(version=version, queue=queue, work=work))
+    runner.run_lanes(messages.read(version=version, **content))

@@ -1,9 +1,8 @@
-"""What one worker process shares: an event loop for blocks that wait, and the heartbeat of its leases."""
+"""What one worker process shares: an event loop for blocks that wait, the heartbeat of its leases, and a watch over both."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import random
 import socket
@@ -11,15 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from executions import leases
+from executions import closing, last_resort
+from executions.batch import Ended
+from executions.begun import Begun
+from executions.heartbeat import Heartbeat
 from executions.leases import Claim
-
-logger = logging.getLogger(__name__)
+from executions.watch import Run, Watch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,64 +29,44 @@ T = TypeVar("T")
 DATABASE_PATIENCE_S = 30.0
 
 
-class Holder(Protocol):
-    """Whoever holds leases, to be told when one is lost."""
-
-    def lose(self) -> None:
-        """Stop at once: another worker has taken over."""
-        ...
-
-    def cancel(self) -> None:
-        """Stop, and settle what was used: the execution was cancelled."""
-        ...
-
-
 class Worker:
     """The shared parts of this process. Started by the first task, as a pool may fork before."""
 
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self.loop = asyncio.new_event_loop()
-        self._held: dict[Claim, Holder] = {}
-        self._lock = threading.Lock()
-        threading.Thread(target=self.loop.run_forever, name="blocks", daemon=True).start()
-        # On a thread of its own, so that a block that keeps the loop busy can not starve the leases.
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        #: The firings on the loop, those that were left behind too.
+        self.firings: dict[asyncio.Task[Ended], Begun] = {}
+        self._runs: set[Run] = set()
+        self._heartbeat = Heartbeat()
+        blocks = threading.Thread(target=self.loop.run_forever, name="blocks", daemon=True)
+        blocks.start()
+        self._watch = Watch(self.loop, blocks, self.firings, self._runs)
+        self._heartbeat.start()
+        self._watch.start()
 
-    def hold(self, claims: Iterable[Claim], holder: Holder) -> None:
+    @property
+    def is_closing(self) -> bool:
+        """Say whether nothing more may be begun here."""
+        return self._watch.is_doomed or closing.is_asked()
+
+    def enter(self, run: Run) -> None:
+        """Watch over a lane until it leaves."""
+        self._runs.add(run)
+        if not last_resort.is_armed():
+            last_resort.arm(settings.AGENTPLATFORM_BLOCK_TIMEOUT_S)
+
+    def leave(self, run: Run) -> None:
+        """Let a lane go."""
+        self._runs.discard(run)
+
+    def hold(self, claims: Iterable[Claim], run: Run) -> None:
         """Keep these leases alive until they are dropped."""
-        with self._lock:
-            self._held.update(dict.fromkeys(claims, holder))
+        self._heartbeat.hold(dict.fromkeys(claims, run))
 
     def drop(self, claims: Iterable[Claim]) -> None:
         """Stop renewing these leases."""
-        with self._lock:
-            for claim in claims:
-                self._held.pop(claim, None)
-
-    def _beat(self) -> None:
-        renewed_at = time.monotonic()
-        while True:
-            time.sleep(settings.AGENTPLATFORM_HEARTBEAT_S)
-            with self._lock:
-                held = dict(self._held)
-            lost: set[Holder] = set()
-            try:
-                gone = leases.renew(held) if held else {}
-                lost = {holder for claim, holder in held.items() if gone.get(_key(claim)) is False}
-                for holder in {holder for claim, holder in held.items() if gone.get(_key(claim))}:
-                    holder.cancel()
-                renewed_at = time.monotonic()
-            except Exception as error:
-                # The thread must live on, whatever it was: without a heartbeat every lease of this process would be lost.
-                is_away = isinstance(error, OperationalError | InterfaceError)
-                logger.warning("Leases could not be renewed: %s", error, exc_info=not is_away)
-                connection.close()
-                if time.monotonic() - renewed_at > settings.AGENTPLATFORM_LEASE_S:
-                    # What we hold may belong to somebody else by now, so no further effect may start here.
-                    lost = set(held.values())
-            for holder in lost:
-                holder.lose()
+        self._heartbeat.drop(claims)
 
 
 def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -119,7 +100,3 @@ def current() -> Worker:
 @cache
 def _only() -> Worker:
     return Worker()
-
-
-def _key(claim: Claim) -> tuple[Any, str, tuple[int, ...]]:
-    return claim.execution_id, claim.node_key, claim.path

@@ -48,10 +48,10 @@ def script(server: HTTPServer, answers: Sequence[Mapping[str, Any]]) -> None:
             expected.respond_with_data(answer.get("text", ""), status=status, headers=headers)
 
 
-def context_of(block: type[Block], address: str = "") -> MemoryContext:
-    """Return a context in which every provider of the block is the server at `address`."""
+def context_of(block: type[Block], address: str = "", waits: Sequence[Mapping[str, Any]] = ()) -> MemoryContext:
+    """Return a context in which every provider of the block is the server at `address`, and this comes for its waits."""
     credentials = {provider: KnownCredentials(base_url=address) for provider in block.credentials_required}
-    return MemoryContext(credentials=credentials)
+    return MemoryContext(credentials=credentials, answers={f"wait-{number}": came for number, came in enumerate(waits)})
 
 
 @asynccontextmanager

@@ -130,9 +130,7 @@ def environment_of_processes() -> dict[str, str]:
         "DATABASE_URL": database_url(),
         "REDIS_URL": settings.REDIS_URL,
         "BROKER_URL": settings.BROKER_URL,
-        "AGENTPLATFORM_DB_CONN_MAX_AGE_S": "-1",
         "PYTHONUNBUFFERED": "1",
-        "REMAP_SIGTERM": "SIGQUIT",
     }
 
 

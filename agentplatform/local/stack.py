@@ -121,12 +121,9 @@ class Stack:
         return Service(
             name=name,
             argv=[sys.executable, "-m", "celery", "-A", "agentplatform", "worker", f"-n={name}@%h", *options, *WORKER],
-            # A soft shutdown at SIGTERM: running blocks get a while to settle, the leases of the rest are recovered.
             env=self.environment
             | {
                 "AGENTPLATFORM_ALIVE_FILE": str(alive),
-                "AGENTPLATFORM_DB_CONN_MAX_AGE_S": "-1",
-                "REMAP_SIGTERM": "SIGQUIT",
                 "CELERY_SKIP_CHECKS": "1",  # Django's checks import the web; ours run all the same
             },
             cwd=ROOT,

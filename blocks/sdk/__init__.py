@@ -10,8 +10,10 @@ from blocks.sdk.kinds import BlockType, Effects, Placement
 from blocks.sdk.retry import Retry
 from blocks.sdk.schema import BlockSchema
 from blocks.sdk.usage import Usage
+from blocks.sdk.waiting import Approval
 
 __all__ = [
+    "Approval",
     "Block",
     "BlockContext",
     "BlockCostConfig",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+from uuid import UUID
 
+from blocks.sdk import waiting
 from blocks.sdk.errors import BlockError
 from blocks.sdk.kinds import BlockType, Effects, Placement
+from blocks.sdk.sub_graph import SubGraph
+from blocks.sdk.waiting import Approval, TimeoutAction
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -15,6 +20,8 @@ if TYPE_CHECKING:
     from blocks.sdk.cost import BlockCostConfig
     from blocks.sdk.example import Example
     from blocks.sdk.retry import Retry
+
+_NO_DEFAULT: Final = object()
 
 
 class Block:
@@ -47,6 +54,7 @@ class Block:
 
     def __init__(self, context: BlockContext | None = None) -> None:
         self._context = context
+        self._calls = waiting.Calls()
 
     @property
     def context(self) -> BlockContext:
@@ -79,3 +87,111 @@ class Block:
     def report_usage(self, **amounts: int | float | str) -> None:
         """Report what was used, e.g. `input_tokens=12, output_tokens=3, model="gpt-4o"`; reports add up."""
         self.context.usage.add(**amounts)
+
+    async def wait_for(self, seconds: float, *, key: str | None = None) -> None:
+        """Let some time pass, a year at most.
+
+        Beyond 30 seconds nothing is held meanwhile: `execute` begins anew after it, and comes past here at once.
+
+        Raises:
+            BlockError: so long can not be waited (`WAIT_INVALID`).
+        """
+        await self.context.wait(waiting.timer(self._calls.next(key), seconds))
+
+    async def wait_until(self, moment: datetime, *, key: str | None = None) -> None:
+        """Let the time pass until a moment, at most a year away; like `wait_for`.
+
+        Raises:
+            BlockError: so long can not be waited, or the moment has no time zone (`WAIT_INVALID`).
+        """
+        await self.context.wait(waiting.timer_until(self._calls.next(key), moment))
+
+    async def ask_approval(
+        self,
+        title: str,
+        form: type[BaseModel] | None = None,
+        *,
+        data: Any = None,
+        editable: bool = False,
+        users: Sequence[int | str] = (),
+        groups: Sequence[int | str] = (),
+        timeout_s: float | None = None,
+        on_timeout: TimeoutAction = "fail",
+        key: str | None = None,
+    ) -> Approval:
+        """Ask a person, and return what they said; `execute` then begins anew and comes past here with the answer.
+
+        Users and groups are named, or given by id; without any, the owner of the execution is asked. `data` is shown to them, and theirs to
+        change if it is `editable`.
+
+        Raises:
+            BlockError: nobody answered in time (`APPROVAL_TIMED_OUT`); somebody who is named does not exist (`APPROVER_UNKNOWN`);
+                it can not be asked like this (`WAIT_INVALID`).
+        """
+        wait = waiting.approval(
+            self._calls.next(key),
+            title,
+            form,
+            data=data,
+            editable=editable,
+            users=users,
+            groups=groups,
+            timeout_s=timeout_s,
+            on_timeout=on_timeout,
+        )
+        return waiting.approval_from(await self.context.wait(wait), form)
+
+    async def wait_for_event(
+        self,
+        name: str,
+        *,
+        where: Mapping[str, Any] | None = None,
+        timeout_s: float | None = None,
+        default: Any = _NO_DEFAULT,
+        key: str | None = None,
+    ) -> Any:
+        """Return what comes with the next event of this name that contains `where`; one that came earlier is not kept.
+
+        Raises:
+            BlockError: it did not come in time, and there is no default (`EVENT_TIMED_OUT`); there is no such wait (`WAIT_INVALID`).
+        """
+        came = await self.context.wait(waiting.event(self._calls.next(key), name, where=where, timeout_s=timeout_s))
+        if not waiting.is_timed_out(came):
+            return came["answer"]
+        if default is _NO_DEFAULT:
+            raise BlockError(
+                f"The event {name!r} did not come in time.",
+                code="EVENT_TIMED_OUT",
+                hint="Give it more time, or a default.",
+            )
+        return default
+
+    async def execute_subgraph(
+        self,
+        *,
+        graph_id: str | UUID | None = None,
+        version_id: str | UUID | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        optional: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        """Run another graph of the same owner as a part of this firing, and return its outputs by name.
+
+        The newest published version is run, unless `version_id` names another. `optional` inputs are given only where the graph declares
+        them. When the block runs again, after a crash or a wait, the execution that this call has started is found and not started anew:
+        by `key`, or without one by the number of the call among those of this firing and by what it asks for.
+
+        Raises:
+            BlockError: with the code of the sub-graph's own failure; it was cancelled (`CHILD_CANCELLED`); it is nested too deep
+                (`RECURSION_LIMIT`); too many were started (`CHILD_LIMIT`); there is no such graph (`GRAPH_NOT_FOUND`); the inputs
+                do not fit it (`EXECUTION_INPUTS_INVALID`).
+        """
+        return await self.context.execute_subgraph(
+            SubGraph(str(graph_id or ""), str(version_id or ""), inputs or {}, optional or {}, key)
+        )
+
+    async def execute_agent(
+        self, *, agent_id: str | UUID, inputs: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> dict[str, Any]:
+        """Run another agent as a part of this firing, and return its outputs by name. An agent is a graph: see `execute_subgraph`."""
+        return await self.execute_subgraph(graph_id=agent_id, inputs=inputs, key=key)

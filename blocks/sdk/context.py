@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from blocks.sdk.sub_graph import SubGraph
 from blocks.sdk.usage import Usage
 from blocks.sdk.waiting import WaitFor
 
@@ -45,6 +46,14 @@ class BlockContext(Protocol):
 
         Raises:
             BlockError: there is none (code `CREDENTIAL_MISSING`).
+        """
+        ...
+
+    async def execute_subgraph(self, call: SubGraph) -> dict[str, Any]:
+        """Return the outputs of a sub-graph once it has ended, or suspend the firing while that waits.
+
+        Raises:
+            BlockError: it failed or could not be started.
         """
         ...
 

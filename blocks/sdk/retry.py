@@ -9,11 +9,15 @@ from typing import Final
 #: Failures that the same attempt would meet again; they are retried only if a policy names them.
 HOPELESS: Final = frozenset(
     {
+        "ANSWER_INVALID",
+        "APPROVAL_TIMED_OUT",
+        "APPROVER_UNKNOWN",
         "BAD_PIN_NAME",
         "BLOCK_DISABLED",
         "CREDENTIAL_INCOMPLETE",
         "CREDENTIAL_MISSING",
         "CREDENTIAL_REFUSED",
+        "EVENT_TIMED_OUT",
         "EXPRESSION_ERROR",
         "HTTP_HEADER_FORBIDDEN",
         "INLINE_BLOCK_WAITS",
@@ -29,9 +33,12 @@ HOPELESS: Final = frozenset(
         "REFERENCE_INVALID",
         "REGEX_ERROR",
         "TEMPLATE_ERROR",
+        "TOO_MANY_ITEMS",
         "UNKNOWN_BLOCK",
         "URL_FORBIDDEN",
         "USAGE_INVALID",
+        "WAIT_CHANGED",
+        "WAIT_INVALID",
     }
 )
 #: Ends that are no failure of an attempt, or that a person must look at first; no policy may name them.

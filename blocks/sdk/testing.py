@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from blocks.registry import validate_input, validate_output
 from blocks.sdk import Block, BlockError, Credentials, Example, Usage
-from blocks.sdk.waiting import Suspended, WaitFor
+from blocks.sdk.sub_graph import SubGraph
+from blocks.sdk.waiting import Suspended, WaitFor, slept
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,12 @@ class MemoryContext:
     settings: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str = "test-firing"
     usage: Usage = field(default_factory=Usage)
-    answers: Mapping[str, Any] = field(default_factory=dict)
+    #: By call key (`wait-0` is the first), what comes for each wait: `{"answer": …}` or `{"status": "TIMED_OUT"}`.
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: By id, what a graph does: a function from its inputs to its outputs, or the outputs of each call in order.
+    sub_graphs: Mapping[str, Callable[[dict[str, Any]], Any] | Sequence[Any]] = field(default_factory=dict)
+    #: The sub-graphs that were called, in order.
+    called: list[SubGraph] = field(default_factory=list)
 
     async def get_credentials(self, provider: str) -> Credentials:
         """Return the test's credential for `provider`.
@@ -43,11 +49,32 @@ class MemoryContext:
         """Return the test's answer to this wait.
 
         Raises:
-            Suspended: the test gave none.
+            Suspended: the test gave none, and it is not over soon by itself.
         """
-        if wait.call_key not in self.answers:
+        if wait.call_key in self.answers:
+            nobody = {"status": "ANSWERED", "answer": None, "answered_by": "", "comment": ""}
+            return (
+                nobody | {"data": wait.data, "timeout_action": wait.timeout_action} | dict(self.answers[wait.call_key])
+            )
+        if not await slept(wait):
             raise Suspended(wait)
-        return self.answers[wait.call_key]
+        return None
+
+    async def execute_subgraph(self, call: SubGraph) -> dict[str, Any]:
+        """Return what the test says that a graph gives; an error among its outputs is raised.
+
+        Raises:
+            BlockError: the test knows no such graph.
+        """
+        known = self.sub_graphs.get(call.graph_id)
+        if known is None:
+            raise BlockError(f"There is no graph {call.graph_id!r}.", code="GRAPH_NOT_FOUND")
+        number = sum(one.graph_id == call.graph_id for one in self.called)
+        self.called.append(call)
+        gives = known({**call.optional, **call.inputs}) if callable(known) else known[number]
+        if isinstance(gives, Exception):
+            raise gives
+        return dict(gives)
 
     def setting(self, name: str) -> Any:
         """Return a setting of the test, or None."""

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
+from unfold.views import ChangeList
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import first_id_at
 from agentplatform.lib.money import show
-from executions.admin.shown import LABELS, FirstOutput, WindowAdmin, as_id, shown_moment, shown_values
-from executions.models import Execution, NodeExecution
-from executions.presenting import elapsed, first_line, show_duration, show_tokens
+from executions import admission
+from executions.admin.shown import LABELS, FirstOutput, WindowAdmin, as_id, shown_moment, shown_values, who_answers
+from executions.engine.waits import WaitKind
+from executions.models import Execution, NodeExecution, Wait
+from executions.presenting import elapsed, first_line, show_asked, show_duration, show_position, show_tokens
 from graphs.models import Node
 
-NODES_SHOWN = 200
+NODES_SHOWN, WAITS_SHOWN = 200, 20
 
 
 class CreatedFilter(admin.SimpleListFilter):
@@ -34,6 +37,18 @@ class CreatedFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
         span = self.spans.get(self.value() or "")
         return queryset.filter(id__gte=first_id_at(now() - span)) if span else queryset
+
+
+class ExecutionList(ChangeList):
+    """A page of executions, each with its place in line."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        found = list(cast(Any, self).result_list)
+        positions = admission.positions(found)
+        for execution in found:
+            execution.position = positions.get(execution.pk)
+        self.result_list = found
 
 
 @admin.register(Execution)
@@ -54,6 +69,9 @@ class ExecutionAdmin(WindowAdmin):
         # A value may have megabytes: only the page that shows it reads it.
         return executions.defer("inputs", "outputs")
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ExecutionList]:
+        return ExecutionList
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Execution], search_term: str
     ) -> tuple[QuerySet[Execution], bool]:
@@ -72,11 +90,12 @@ class ExecutionAdmin(WindowAdmin):
             "subtitle": None,
             "execution": execution,
             "label": LABELS[execution.status],
-            "duration": self.shown_duration(execution) or "not started",
+            "duration": self.shown_duration(execution) or show_position(admission.position(execution)) or "not started",
             "tokens": self.tokens(execution) or "none",
             "cost": show(execution.cost_microcredits),
             "inputs": shown_values(execution.inputs),
             "outputs": shown_values(execution.outputs),
+            "waits": _waits(execution),
             **_nodes(execution),
         }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -95,7 +114,8 @@ class ExecutionAdmin(WindowAdmin):
 
     @display(description="Duration", empty_value="")
     def shown_duration(self, execution: Execution) -> str:
-        return show_duration(elapsed(execution.started_at, execution.ended_at, at=now()))
+        took = show_duration(elapsed(execution.started_at, execution.ended_at, at=now()))
+        return took or show_position(getattr(execution, "position", None))
 
     @display(description="Tokens", empty_value="")
     def tokens(self, execution: Execution) -> str:
@@ -104,6 +124,17 @@ class ExecutionAdmin(WindowAdmin):
     @display(description="Cost")
     def cost(self, execution: Execution) -> str:
         return show(execution.cost_microcredits)
+
+
+def _waits(execution: Execution) -> list[dict[str, Any]]:
+    """Return what the execution waits for, the oldest first."""
+    if execution.is_final:
+        return []
+    waits = Wait.objects.filter(execution_id=execution.pk).open().with_names().select_related("owner").order_by("id")
+    return [
+        {"wait": wait, "asked": show_asked(WaitKind(wait.kind), event=wait.event), "who": who_answers(wait)}
+        for wait in waits.defer("form", "data", "answer")[:WAITS_SHOWN]
+    ]
 
 
 def _nodes(execution: Execution) -> dict[str, Any]:

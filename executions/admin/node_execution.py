@@ -11,9 +11,10 @@ from unfold.decorators import display
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.money import show
-from executions.admin.shown import LABELS, WindowAdmin, as_id, shown_moment, shown_values
-from executions.models import NodeExecution
-from executions.presenting import elapsed, show_duration, show_tokens
+from executions.admin.shown import LABELS, WindowAdmin, as_id, shown_moment, shown_values, who_answers
+from executions.engine.waits import WaitKind
+from executions.models import NodeExecution, Wait
+from executions.presenting import elapsed, show_asked, show_duration, show_tokens
 from graphs.models import Node
 
 
@@ -61,6 +62,7 @@ class NodeExecutionAdmin(WindowAdmin):
             "inputs": shown_values(firing.inputs),
             "outputs": shown_values({name: _lone(values) for name, values in firing.outputs.items()}),
             "usage": firing.usage.items(),
+            "waits": _waits(firing),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -91,6 +93,19 @@ class NodeExecutionAdmin(WindowAdmin):
     @display(description="Cost", empty_value="")
     def cost(self, firing: NodeExecution) -> str:
         return show(firing.cost_microcredits) if firing.cost_microcredits else ""
+
+
+def _waits(firing: NodeExecution) -> list[dict[str, Any]]:
+    """Return what it waits for, and what it has waited for before."""
+    if not firing.waits:
+        return []
+    waits = Wait.objects.filter(
+        execution_id=firing.execution_id, node_key=firing.node_key, item_path=firing.item_path
+    ).with_names()
+    return [
+        {"wait": wait, "asked": show_asked(WaitKind(wait.kind), event=wait.event), "who": who_answers(wait)}
+        for wait in waits.select_related("owner").defer("form", "data", "answer").order_by("id")
+    ]
 
 
 def _lone(values: list[Any]) -> Any:

@@ -16,6 +16,8 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from executions.engine.status import NodeStatus, Status
+from executions.engine.waits import WaitStatus
+from executions.models.wait import FOR_PEOPLE
 from executions.presenting import pretty
 
 #: The colour of a badge, by what it means to somebody who skims the list.
@@ -31,6 +33,9 @@ LABELS: dict[str, str] = {
     NodeStatus.PENDING: "default",
     NodeStatus.SKIPPED: "default",
     NodeStatus.INCOMPLETE: "warning",
+    WaitStatus.OPEN: "warning",
+    WaitStatus.ANSWERED: "success",
+    WaitStatus.TIMED_OUT: "danger",
 }
 
 LONGEST_SHOWN = 20_000
@@ -96,6 +101,13 @@ def as_id(text: str) -> UUID | None:
         return UUID(text.strip())
     except ValueError:
         return None
+
+
+def who_answers(wait: Any) -> str:
+    """Return who may answer a wait that was read with its names; nobody does where it comes by itself."""
+    if wait.kind not in FOR_PEOPLE:
+        return ""
+    return ", ".join([*wait.user_names, *wait.group_names]) or f"{wait.owner} (the owner)"
 
 
 def shown_moment(moment: datetime | None) -> str:

@@ -67,6 +67,13 @@ def runnable(plan: Plan, done: Collection[int]) -> list[int]:
     return [s.index for s in plan.segments if s.index not in ended and s.producers <= ended]
 
 
+def is_of(plan: Plan, lane: Lane) -> bool:
+    """Say whether a plan has what a lane names: the message of another release may mean another cut."""
+    if any(index >= len(plan.segments) for index in lane.segments):
+        return False
+    return lane.items is None or any(lane.items.node in plan.segments[index].nodes for index in lane.segments)
+
+
 def compile(plan: Plan, done: Collection[int], limits: Limits, *, wave: Sequence[int] | None = None) -> list[Canvas]:
     """Compile what can run now into canvases that are sent side by side.
 
@@ -85,6 +92,15 @@ def compile(plan: Plan, done: Collection[int], limits: Limits, *, wave: Sequence
     if len(lanes) > 1 and len(bodies) == 1:
         return [Chord(tuple(replace(lane, covered=tuple(meeting)) for lane in lanes), bodies[0])]
     return list(lanes)
+
+
+def remaining(plan: Plan, done: Collection[int], limits: Limits) -> list[Canvas]:
+    """Compile what is left of an execution that has not ended; where nothing is left, the lane that ends it.
+
+    That is so when workers of two releases, each counting by its own cut of the plan, did the last of it, and neither knew.
+    """
+    last = len(plan.segments) - 1
+    return compile(plan, frozenset(done) - {last} if len(frozenset(done)) > last else done, limits)
 
 
 def spread(lane: Lane, node: int, ready: Sequence[int], limits: Limits) -> Chord:

@@ -111,6 +111,10 @@ class Progress:
         """Say whether all paths of a node are known."""
         return self._states[node].is_settled
 
+    def is_complete(self, node: int) -> bool:
+        """Say whether a node has ended at all its paths."""
+        return self._states[node].is_complete
+
     def complete_segments(self) -> list[int]:
         """Return the segments of the region in which every node has ended at every path."""
         return [
@@ -231,6 +235,14 @@ class Progress:
             self.closed.append(Closed(node.index, path, status, missing))
         self._states[node.index].open.add(path)
         self._todo.append((node.index, path, Outcome(status)))
+
+
+def ended_segments(plan: Plan, known: Mapping[tuple[int, Path], Outcome]) -> frozenset[int]:
+    """Return the segments of which every firing has ended and is written, going by nothing but how firings have ended."""
+    progress = Progress(plan, range(len(plan.segments)), done=(), known=known)
+    # A path that never fires counts once it is written: what comes after it is matched with what is read from the rows.
+    unwritten = {plan.nodes[closed.node].segment for closed in progress.take_closed()}
+    return frozenset(progress.complete_segments()) - unwritten
 
 
 def _by_path(ended: tuple[Path, Outcome]) -> Path:

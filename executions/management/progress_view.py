@@ -18,7 +18,7 @@ from executions.engine.status import NODE_FINAL, NodeStatus, Status
 from executions.following import NodeProgress, Snapshot
 from executions.management.terminal import printable
 from executions.models import Execution
-from executions.presenting import overall, pretty, show_counts, show_duration
+from executions.presenting import overall, pretty, show_counts, show_duration, show_position
 
 _MARKS = {
     NodeStatus.PENDING: ("·", "dim"),
@@ -71,21 +71,31 @@ def _drawn_live(snapshots: Iterable[Snapshot], console: Console) -> Iterator[Sna
 
 def _told_in_lines(snapshots: Iterable[Snapshot], console: Console) -> Iterator[Snapshot]:
     told: dict[str, str] = {}
+    waits: set[str] = set()
     for snapshot in snapshots:
+        place = show_position(snapshot.position)
+        if place != told.get("", "") and place:
+            told[""] = place
+            console.print(Text(f"{snapshot.duration.total_seconds():7.1f} s  {place}"), soft_wrap=True)
         for node in snapshot.nodes:
             stands = show_counts(node.counts)
             if stands != told.get(node.key, ""):
                 told[node.key] = stands
                 seconds = snapshot.duration.total_seconds()
                 console.print(Text(f"{seconds:7.1f} s  {_one_line(node.title)}: {stands}"), soft_wrap=True)
+        for wait in set(snapshot.waits) - waits:
+            console.print(Text(f"{snapshot.duration.total_seconds():7.1f} s  {_one_line(wait)}"), soft_wrap=True)
+        waits.update(snapshot.waits)
         yield snapshot
 
 
 def _picture(snapshot: Snapshot, height: int) -> RenderableType:
-    status = Text(f" {snapshot.status.lower()} for {show_duration(snapshot.duration)}", style="dim")
-    shown, hidden = _that_fit(snapshot.nodes, height - _MARGIN)
+    stands = show_position(snapshot.position) or snapshot.status.lower()
+    status = Text(f" {stands} for {show_duration(snapshot.duration)}", style="dim")
+    shown, hidden = _that_fit(snapshot.nodes, height - _MARGIN - len(snapshot.waits))
     rest = [Text(f"  … {hidden:,} more nodes", style="dim")] if hidden else []
-    return Group(_nodes(shown), *rest, Spinner("dots", text=status))
+    waits = [Text(f"  {_one_line(wait)}", style="yellow") for wait in snapshot.waits]
+    return Group(_nodes(shown), *rest, *waits, Spinner("dots", text=status))
 
 
 def _that_fit(nodes: tuple[NodeProgress, ...], room: int) -> tuple[tuple[NodeProgress, ...], int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import agentplatform.lib.clock
 import agentplatform.lib.ids
 import django.contrib.postgres.fields
+import django.contrib.postgres.indexes
 import django.db.models.deletion
 import executions.engine.waits
 from django.conf import settings
@@ -36,6 +37,7 @@ class Migration(migrations.Migration):
                 ('title', models.CharField(blank=True, default='', max_length=200)),
                 ('form', models.JSONField(blank=True, default=dict)),
                 ('data', models.JSONField(blank=True, default=dict)),
+                ('is_editable', models.BooleanField(default=False)),
                 ('allowed_users', django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), blank=True, default=list, size=None)),
                 ('allowed_groups', django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), blank=True, default=list, size=None)),
                 ('timeout_action', models.CharField(blank=True, default='', max_length=16)),
@@ -157,11 +159,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='execution',
-            index=models.Index(condition=models.Q(('status__in', ['QUEUED', 'RUNNING', 'CANCELLING'])), fields=['launched_at'], name='executions_in_flight'),
+            index=models.Index(condition=models.Q(('launched_at__isnull', False), ('status__in', ['QUEUED', 'RUNNING', 'CANCELLING'])), fields=['launched_at'], name='executions_in_flight'),
         ),
         migrations.AddIndex(
             model_name='execution',
-            index=models.Index(condition=models.Q(('launched_at__isnull', True), ('status', 'QUEUED')), fields=['owner', '-priority', 'id'], name='executions_to_admit'),
+            index=models.Index(condition=models.Q(('is_paused', False), ('launched_at__isnull', True), ('parent_id__isnull', True), ('status', 'QUEUED')), fields=['owner', 'graph', '-priority', 'id'], name='executions_to_admit'),
         ),
         migrations.AddIndex(
             model_name='execution',
@@ -192,6 +194,10 @@ class Migration(migrations.Migration):
             model_name='wait',
             name='owner',
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='waits', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AddIndex(
+            model_name='wait',
+            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(('status', 'OPEN')), fields=['allowed_users', 'allowed_groups'], name='waits_open_for_named'),
         ),
         migrations.AddIndex(
             model_name='wait',

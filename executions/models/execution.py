@@ -29,6 +29,10 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         """Return the executions whose status can still change."""
         return self.exclude(status__in=FINAL)
 
+    def in_line(self) -> ExecutionQuerySet:
+        """Return the executions that wait to be admitted."""
+        return self.filter(status=Status.QUEUED, launched_at__isnull=True, parent_id__isnull=True, is_paused=False)
+
     def move(self, to: Status, **fields: Any) -> int:
         """Move the matching rows to `to` where the life cycle allows it; whoever comes second changes nothing."""
         return self.filter(status__in=sources_of(to, FROM_HERE)).update(status=to, **fields)
@@ -96,12 +100,17 @@ class Execution(models.Model):
             models.Index(fields=["graph", "-id"], name="executions_newest_of_graph"),
             models.Index(
                 fields=["launched_at"],
-                condition=Q(status__in=[Status.QUEUED.value, Status.RUNNING.value, Status.CANCELLING.value]),
+                condition=Q(
+                    status__in=[Status.QUEUED.value, Status.RUNNING.value, Status.CANCELLING.value],
+                    launched_at__isnull=False,
+                ),
                 name="executions_in_flight",
             ),
             models.Index(
-                fields=["owner", "-priority", "id"],
-                condition=Q(status=Status.QUEUED.value, launched_at__isnull=True),
+                fields=["owner", "graph", "-priority", "id"],
+                condition=Q(
+                    status=Status.QUEUED.value, launched_at__isnull=True, parent_id__isnull=True, is_paused=False
+                ),
                 name="executions_to_admit",
             ),
             models.Index(

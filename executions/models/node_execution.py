@@ -12,6 +12,7 @@ from django.db.models import Case, F, OuterRef, Q, Subquery, When
 from agentplatform.lib.ids import uuid7
 from executions.engine.status import NODE_FINAL, NODE_FROM_HERE, NodeStatus, sources_of
 from executions.models.execution import Execution
+from executions.presenting import show_path
 
 
 class NodeExecutionQuerySet(models.QuerySet["NodeExecution"]):
@@ -113,8 +114,7 @@ class NodeExecution(models.Model):
     @property
     def shown_path(self) -> str:
         """Return the item path as people count: `#1`, `#2.3`; nothing for the plain path, or where a stream had no item."""
-        numbers = [str(number + 1) for number in self.item_path if number >= 0]
-        return "#" + ".".join(numbers) if numbers else ""
+        return show_path(self.item_path)
 
     @property
     def duration(self) -> timedelta | None:

@@ -5,16 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import Func, OuterRef, Q, Subquery, TextField
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import uuid7
 from executions.engine.waits import WaitKind, WaitStatus
+from executions.models.execution import Execution
+from executions.presenting import show_path
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+#: What a person answers.
+FOR_PEOPLE = (WaitKind.APPROVAL, WaitKind.DECISION)
+
+
+class Names(Func):
+    """The names of those whose ids are in a column."""
+
+    template = 'ARRAY(SELECT "%(column)s" FROM "%(table)s" WHERE id = ANY(%(expressions)s) ORDER BY 1)'
+    output_field = ArrayField(TextField())
 
 
 class WaitQuerySet(models.QuerySet["Wait"]):
@@ -23,6 +37,26 @@ class WaitQuerySet(models.QuerySet["Wait"]):
     def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> WaitQuerySet:
         """Return the waits in the executions of `user`."""
         return self.filter(owner_id=user.pk) if user.pk is not None else self.none()
+
+    def answerable_by(self, user: AbstractBaseUser | AnonymousUser) -> WaitQuerySet:
+        """Return what `user` may answer: where they are named, or own it and nobody is; staff who may change waits, everything."""
+        asked = self.filter(kind__in=FOR_PEOPLE)
+        if isinstance(user, PermissionsMixin):
+            if getattr(user, "is_staff", False) and user.has_perm("executions.change_wait"):
+                return asked
+            groups = list(user.groups.values_list("pk", flat=True))
+            is_named = Q(allowed_users__contains=[user.pk]) | Q(allowed_groups__overlap=groups)
+            return asked.filter(is_named | Q(owner_id=user.pk, allowed_users=[], allowed_groups=[]))
+        return self.none()
+
+    def with_names(self) -> WaitQuerySet:
+        """Add `graph_name`, and `user_names` and `group_names`: those who are named to answer."""
+        graph_name = Execution.objects.filter(pk=OuterRef("execution_id")).values("graph__name")
+        return self.annotate(
+            graph_name=Subquery(graph_name),
+            user_names=Names("allowed_users", table="auth_user", column="username"),
+            group_names=Names("allowed_groups", table="auth_group", column="name"),
+        )
 
     def open(self) -> WaitQuerySet:
         """Return those that still wait."""
@@ -48,9 +82,11 @@ class Wait(models.Model):
     title = models.CharField(max_length=200, blank=True, default="")
     #: The JSON schema of the answer.
     form: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict, blank=True)
-    #: What is shown to the person, and may be edited by them before they approve.
+    #: What is shown to the person, as the block gave it; of an event, what it must contain.
     data: models.JSONField[Any, Any] = models.JSONField(default=dict, blank=True)
-    #: Who may answer beside the owner; nobody named means the owner alone.
+    #: The person may change the data before approving; what they made of it is in the answer.
+    is_editable = models.BooleanField(default=False)
+    #: Who may answer; nobody named means the owner.
     allowed_users = ArrayField(models.IntegerField(), default=list, blank=True)
     allowed_groups = ArrayField(models.IntegerField(), default=list, blank=True)
     #: What happens at `due_at` if nobody has answered.
@@ -85,6 +121,11 @@ class Wait(models.Model):
                 condition=Q(kind=WaitKind.EVENT.value, status=WaitStatus.OPEN.value),
                 name="waits_for_event",
             ),
+            GinIndex(
+                fields=["allowed_users", "allowed_groups"],
+                condition=Q(status=WaitStatus.OPEN.value),
+                name="waits_open_for_named",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -102,3 +143,13 @@ class Wait(models.Model):
 
     def __str__(self) -> str:
         return self.title or f"{self.kind} of {self.node_key}"
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether nothing has come yet."""
+        return self.status == WaitStatus.OPEN
+
+    @property
+    def shown_path(self) -> str:
+        """Return the item path as people count: `#1`, `#2.3`; nothing for the plain path."""
+        return show_path(self.item_path)

@@ -8,4 +8,5 @@ SET segments_done = CASE WHEN plan_mark IN ('', %(mark)s) THEN segments_done || 
     error_hint = CASE WHEN error_code = '' THEN %(error_hint)s ELSE error_hint END,
     error_node = CASE WHEN error_code = '' THEN %(error_node)s ELSE error_node END
 WHERE id = %(execution_id)s AND status IN ('RUNNING', 'WAITING')
-RETURNING CASE WHEN plan_mark IN ('', %(mark)s) THEN segments_done END, is_stopping, is_paused
+RETURNING CASE WHEN plan_mark IN ('', %(mark)s) THEN segments_done END, is_stopping, is_paused,
+    EXISTS (SELECT FROM executions_wait AS w WHERE w.execution_id = executions_execution.id AND w.status = 'OPEN') AS has_waits

@@ -1,7 +1,8 @@
 -- Take the leases of firings: new ones, those whose lease has run out, and those whose pause is over. Begins each execution that nobody has begun.
 -- Safe: the key (execution, node, path) lets one of two inserters win; the loser sees a live lease and takes nothing. The execution rows
 -- are locked for share, so no claim slips past a worker that is just stopping one, or a person who cancels it. A claim lost in a crash is harmless
--- where a firing may be repeated, and then need not wait for the disk: a sequence never gives a fence out twice, not even after a crash.
+-- where a firing may be repeated, and then need not wait for the disk. After such a crash the sequence too may begin again where it was: so chance has a
+-- part in every fence, and none is given out twice.
 WITH relaxed AS MATERIALIZED (
     SELECT set_config('synchronous_commit', CASE WHEN %(is_relaxed)s THEN 'off' ELSE current_setting('synchronous_commit') END, true)
 ), begun AS (
@@ -19,7 +20,7 @@ INSERT INTO executions_nodeexecution AS mine (
     error_code, error_message, error_hint, usage, cost_microcredits, child_cost_microcredits, child_input_tokens, child_output_tokens,
     history, queued_at, started_at
 )
-SELECT f.id, e.id, f.node_key, f.item_path, 'RUNNING', 1, 0, nextval('executions_fence'), now() + %(lease)s, %(worker)s, 0, f.inputs, '{}', '{}',
+SELECT f.id, e.id, f.node_key, f.item_path, 'RUNNING', 1, 0, (nextval('executions_fence') << 20) + floor(random() * 1048576)::bigint, now() + %(lease)s, %(worker)s, 0, f.inputs, '{}', '{}',
        '', '', '', '{}', 0, 0, 0, 0, '[]', now(), now()
 FROM (SELECT id FROM begun UNION SELECT id FROM going) AS e
 JOIN jsonb_to_recordset(%(firings)s::jsonb) AS f (id uuid, execution_id uuid, node_key text, item_path int[], inputs jsonb)

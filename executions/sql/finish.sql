@@ -7,12 +7,14 @@ SET status = f.status, outputs = f.outputs, ended_at = greatest(now(), e.started
     input_tokens = used.input_tokens, output_tokens = used.output_tokens, cost_microcredits = used.cost_microcredits
 FROM jsonb_to_recordset(%(finished)s::jsonb) AS f (execution_id uuid, status text, outputs jsonb, segments smallint[])
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum((n.usage ->> 'input_tokens')::bigint + n.child_input_tokens), 0) AS input_tokens,
-           coalesce(sum((n.usage ->> 'output_tokens')::bigint + n.child_output_tokens), 0) AS output_tokens,
+    SELECT coalesce(sum(coalesce((n.usage ->> 'input_tokens')::bigint, 0) + n.child_input_tokens), 0) AS input_tokens,
+           coalesce(sum(coalesce((n.usage ->> 'output_tokens')::bigint, 0) + n.child_output_tokens), 0) AS output_tokens,
            coalesce(sum(n.cost_microcredits + n.child_cost_microcredits), 0) AS cost_microcredits
     FROM executions_nodeexecution AS n WHERE n.execution_id = f.execution_id
 ) AS used
 WHERE e.id = f.execution_id AND e.status IN ('RUNNING', 'WAITING', 'CANCELLING')
   AND NOT ((e.is_stopping OR e.status = 'CANCELLING') AND f.status = 'SUCCEEDED')
 RETURNING e.id, e.parent_id,
-    e.parent_id IS NULL AND EXISTS (SELECT FROM executions_execution WHERE status = 'QUEUED' AND launched_at IS NULL) AS others_wait
+    e.parent_id IS NULL AND EXISTS (
+        SELECT FROM executions_execution WHERE status = 'QUEUED' AND launched_at IS NULL AND parent_id IS NULL AND NOT is_paused
+    ) AS others_wait

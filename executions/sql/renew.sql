@@ -1,5 +1,5 @@
 -- Extend every lease that this worker still holds, in one statement. Return those to let go of: they were taken over, and bear another fence,
--- or their execution was cancelled.
+-- or their execution was cancelled, perhaps after the lease had run out.
 -- Safe: only rows with our own fence are touched; a lost extension only means an earlier take-over, so it need not wait for the disk.
 WITH relaxed AS MATERIALIZED (
     SELECT set_config('synchronous_commit', 'off', true)
@@ -17,4 +17,4 @@ FROM held
 JOIN executions_nodeexecution AS n
     ON n.execution_id = held.execution_id AND n.node_key = held.node_key AND n.item_path = held.item_path
 JOIN executions_execution AS e ON e.id = held.execution_id
-WHERE n.fence <> held.fence OR e.status = 'CANCELLING'
+WHERE n.fence <> held.fence OR e.status = 'CANCELLING' OR n.status = 'CANCELLED'

@@ -42,8 +42,12 @@ class Crew:
     environment: dict[str, str]
 
     def replace_default(self) -> None:
-        """Start another worker where one was killed."""
+        """Start another worker where one was killed, or beside one that is to stop."""
         self.default = start_worker("default", "threads", extra_env=self.environment)
+
+    def replace_cpu(self) -> None:
+        """Do the same for what computes."""
+        self.cpu = start_worker("cpu", "prefork", extra_env=self.environment)
 
     def effects(self) -> Counter[str]:
         """Return how often each firing had its effect."""
@@ -61,15 +65,17 @@ def working(folder: Path, environment: Mapping[str, str]) -> Iterator[Crew]:
     """Run the workers of both queues for a `with` block."""
     file = folder / "effects.jsonl"
     environment = {**BLOCKS, **environment, EFFECTS_FILE: str(file)}
-    crew = None
     cpu = start_worker("cpu", "prefork", extra_env=environment)
     try:
         crew = Crew(start_worker("default", "threads", extra_env=environment), cpu, file, environment)
+    except BaseException:
+        cpu.kill9()
+        raise
+    try:
         yield crew
     finally:
-        cpu.kill9()
-        if crew:
-            crew.default.kill9()
+        crew.cpu.kill9()
+        crew.default.kill9()
 
 
 def two_ways(**instead: type[Block]) -> GraphVersion:
@@ -123,16 +129,17 @@ def start_many(version: GraphVersion, count: int) -> list[UUID]:
     ]
 
 
-def wait_for_end(ids: list[UUID], *, within_s: float = 120.0) -> None:
-    """Wait until all have ended, and reconcile meanwhile as beat would."""
+def wait_for_end(ids: list[UUID], *, within_s: float = 120.0, or_rest: bool = False) -> None:
+    """Wait until all have ended, or wait for somebody if they may, and reconcile meanwhile as beat would."""
     due = time.monotonic()
+    over = {*FINAL, Status.WAITING} if or_rest else FINAL
 
     def is_over() -> bool:
         nonlocal due
         if time.monotonic() >= due:
             reconcile.reconcile()
             due = time.monotonic() + SHORT_LEASES["AGENTPLATFORM_RECONCILE_S"]
-        return not Execution.objects.filter(pk__in=ids).exclude(status__in=FINAL).exists()
+        return not Execution.objects.filter(pk__in=ids).exclude(status__in=over).exists()
 
     wait_until(is_over, within_s=within_s, what="The end of all executions")
 

@@ -7,9 +7,11 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
-from blocks.sdk import Block, BlockError, BlockSchema, Effects, Placement
+from blocks.sdk import Block, BlockCostConfig, BlockError, BlockSchema, Effects, Placement
+from executions.manager import ExecutionManager
 from tests.blocks import AnyOutput, bounded
 
 #: The file to which every effect is written, one line each.
@@ -46,6 +48,13 @@ class ActOnce(Act):
     effects = Effects.AT_MOST_ONCE
 
 
+class Charge(Act):
+    """Costs a thousandth of a credit each time it ends."""
+
+    id = "probe.charge"
+    cost_config = BlockCostConfig(cost_type="run", cost_per_unit=Decimal("0.001"))
+
+
 class Compute(Act):
     """Keeps its process busy, as a block that computes does."""
 
@@ -59,7 +68,29 @@ class Compute(Act):
         yield "output", bounded(input_data.input)
 
 
-PROBES: list[type[Block]] = [Act, ActOnce, Compute]
+class ManageInput(BlockSchema):
+    graph_id: str
+    count: int = 3
+
+
+class Manage(Block):
+    """Runs a graph several times at once, as code outside a block does."""
+
+    id = "probe.manage"
+    name = "Manage"
+    description = "Runs a graph several times."
+    input_schema, output_schema = ManageInput, AnyOutput
+
+    async def execute(self, input_data: ManageInput) -> AsyncIterator[tuple[str, Any]]:
+        """Yield what all of them gave."""
+        manager = ExecutionManager()
+        results = await asyncio.gather(
+            *[manager.execute_graph(input_data.graph_id, {"item": number}) for number in range(input_data.count)]
+        )
+        yield "output", [result.outputs for result in results]
+
+
+PROBES: list[type[Block]] = [Act, ActOnce, Charge, Compute, Manage]
 
 
 def record(block_id: str, idempotency_key: str) -> None:

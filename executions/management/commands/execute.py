@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from rest_framework.utils.encoders import JSONEncoder
 
-from executions import services
+from executions import admission, services
 from executions.engine.status import Status
 from executions.errors import WaitTimedOut
 from executions.following import Snapshot, follow
@@ -40,6 +40,13 @@ class Command(GraphCommand):
         parser.add_argument("--inputs-file", type=Path, metavar="FILE", help="inputs by name, in JSON or YAML")
         parser.add_argument("--version", type=int, metavar="N", help="not the latest version but this one")
         parser.add_argument("--owner", metavar="NAME", help="whose graph it is, if not clear, and who executes it")
+        parser.add_argument(
+            "--priority",
+            type=int,
+            default=0,
+            metavar="N",
+            help="higher goes first where executions stand in line",
+        )
         parser.add_argument("--timeout", type=float, metavar="S", help="watch no longer than this; it goes on then")
         parser.add_argument("--json", action="store_true", help="print the execution as JSON, its progress to stderr")
 
@@ -74,6 +81,8 @@ class Command(GraphCommand):
 def _start(options: dict[str, Any]) -> Execution:
     owner = graph_argument.find_owner(options["owner"])
     inputs = _inputs(options)
+    if not admission.LOWEST_PRIORITY <= options["priority"] <= admission.HIGHEST_PRIORITY:
+        raise CommandError(f"A priority goes from {admission.LOWEST_PRIORITY} to {admission.HIGHEST_PRIORITY}.")
     path = graph_argument.as_path(options["graph"])
     if path and options["version"] is not None:
         raise CommandError("A document has no --version: name the graph instead.")
@@ -81,7 +90,8 @@ def _start(options: dict[str, Any]) -> Execution:
         version = graph_argument.bring_in(path, owner=owner)
     else:
         version = graph_argument.find_version(options["graph"], owner=owner, number=options["version"])
-    return services.start(version_id=version.pk, owner_id=owner.pk if owner else version.graph.owner_id, inputs=inputs)
+    owner_id = owner.pk if owner else version.graph.owner_id
+    return services.start(version_id=version.pk, owner_id=owner_id, inputs=inputs, priority=options["priority"])
 
 
 def _inputs(options: dict[str, Any]) -> dict[str, Any]:

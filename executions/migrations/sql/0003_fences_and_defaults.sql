@@ -1,4 +1,4 @@
--- A fence is given out once, whatever is lost in a crash: a sequence goes on behind all it may have given.
+-- Fences grow over all rows, and are larger than any that the release before gave out.
 CREATE SEQUENCE executions_fence AS bigint START WITH 1000000;
 
 -- Workers of the release before know none of these columns and keep writing rows.

@@ -212,11 +212,23 @@ class TestFinding:
         assert "doesn’t exist" in response.content.decode()
 
 
+class TestLine:
+    def test_shows_the_place_of_each_that_stands_in_it(self, console):
+        version = make_published([node("only", "test.source")])
+        make_execution(version, launched_at=now())
+        second = [make_execution(version), make_execution(version)][1]
+
+        assert "number 1 in line" in listed(console)
+        assert "number 2 in line" in listed(console)
+        assert "number 2 in line" in page(console, second)
+
+
 class TestOverview:
     def test_counts_what_happened_and_what_runs(self, console):
         make_execution(status=Status.SUCCEEDED, cost_microcredits=2_500_000)
         make_execution(status=Status.FAILED)
-        make_execution(status=Status.RUNNING)
+        make_execution(status=Status.RUNNING, launched_at=now())
+        make_execution(launched_at=now(), id=first_id_at(now() - timedelta(days=3)))
         make_execution(id=first_id_at(now() - timedelta(days=2)), cost_microcredits=1)
 
         summary = console.get(reverse("admin:index")).context["summary"]
@@ -226,8 +238,9 @@ class TestOverview:
             "SUCCEEDED": 1,
             "FAILED": 1,
         }
-        assert (summary["running"], summary["queued"], summary["total"], summary["cost"]) == (1, 1, 3, "$2.50")
-        assert len(summary["latest"]) == 4
+        assert (summary["running"], summary["queued"], summary["in_line"]) == (1, 1, 1)
+        assert (summary["total"], summary["cost"]) == (3, "$2.50")
+        assert len(summary["latest"]) == 5
 
     def test_says_what_to_do_first(self, console):
         assert "Nothing has been executed yet" in console.get(reverse("admin:index")).content.decode()

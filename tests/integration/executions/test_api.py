@@ -76,6 +76,17 @@ class TestStart:
         assert (response.data["version"], response.data["status"]) == (version.pk, "QUEUED")
         assert response.data["inputs"] == {"name": None}
 
+    @pytest.mark.parametrize(
+        ("priority", "status"), [(None, 202), (-100, 202), (100, 202), (-101, 400), (101, 400), ("high", 400)]
+    )
+    def test_takes_a_priority_within_bounds(self, api, version, priority, status):
+        ask = {"version": version.pk, "inputs": {"name": ""}}
+
+        response = api.post(EXECUTIONS, ask if priority is None else {**ask, "priority": priority})
+
+        assert response.status_code == status
+        assert list(Execution.objects.values_list("priority", flat=True)) == ([priority or 0] if status == 202 else [])
+
     @pytest.mark.parametrize("ask", [{}, {"graph": SOME_ID, "version": SOME_ID}])
     def test_wants_either_a_graph_or_a_version(self, api, ask):
         response = api.post(EXECUTIONS, ask)
@@ -329,3 +340,78 @@ def test_the_schema_has_no_gaps():
     call_command("spectacular", fail_on_warn=True, validate=True, stdout=(schema := StringIO()))
 
     assert "/api/v1/executions/{execution_id}/nodes/" in schema.getvalue()
+
+
+class TestRetry:
+    def test_starts_a_new_execution_that_goes_on_from_the_old_one(self, api, version):
+        ended = make_execution(version, status=Status.FAILED, inputs={"name": "Ada"})
+        make_node_execution(ended, "name", inputs={"name": "name", "value": "Ada"}, outputs={"output": ["Ada"]})
+
+        response = api.post(at(ended, "retry/"))
+
+        new = Execution.objects.get(pk=response.data["id"])
+        assert response.status_code == 202
+        assert (str(response.data["retried_from"]), new.retried_from_id) == (str(ended.pk), ended.pk)
+        assert response["Location"].endswith(f"/executions/{new.pk}/")
+
+    def test_shows_reused_firings_with_what_they_gave(self, api, version):
+        ended = make_execution(version, status=Status.FAILED, inputs={"name": "Ada"})
+        make_node_execution(ended, "name", inputs={"name": "name", "value": "Ada"}, outputs={"output": ["Ada"]})
+
+        new = api.post(at(ended, "retry/")).data["id"]
+        (row,) = api.get(f"{EXECUTIONS}{new}/nodes/").data["results"]
+
+        assert (row["node"], row["outputs"], str(row["reused_from"])) == ("name", {"output": ["Ada"]}, str(ended.pk))
+
+    def test_is_previewed_without_starting_anything(self, api, version):
+        ended = make_execution(version, status=Status.FAILED, inputs={"name": "Ada"})
+        make_node_execution(ended, "name", inputs={"name": "name", "value": "Ada"}, outputs={"output": ["Ada"]})
+
+        response = api.post(at(ended, "retry/preview/"))
+
+        assert response.status_code == 200
+        assert response.data["reused"] == {"name": 1}
+        assert [one["node"] for one in response.data["runs"]] == ["out"]
+        assert Execution.objects.count() == 1
+
+    def test_says_which_field_is_wrong(self, api, version):
+        ended = make_execution(version, status=Status.FAILED, inputs={"name": "Ada"})
+
+        response = api.post(at(ended, "retry/"), {"mode": "from_node", "node": "nobody"})
+
+        assert (response.status_code, response.data["code"]) == (422, "RETRY_INVALID")
+        assert response.data["path"] == "node"
+
+    def test_is_refused_while_it_is_under_way(self, api, version):
+        response = api.post(at(make_execution(version, inputs={"name": "Ada"}), "retry/"))
+
+        assert (response.status_code, response.data["code"]) == (409, "EXECUTION_NOT_ENDED")
+
+    def test_of_somebody_elses_is_not_found(self, version):
+        ended = make_execution(version, status=Status.FAILED, inputs={"name": "Ada"})
+
+        response = api_of(make_user()).post(at(ended, "retry/"))
+
+        assert response.status_code == 404
+
+
+class TestPosition:
+    def test_is_shown_of_what_stands_in_line(self, api, version):
+        make_execution(make_published([node("only", "test.source")]))
+        first, second = make_execution(version), make_execution(version)
+        sent = make_execution(version, launched_at=now())
+
+        listed = {row["id"]: row["position"] for row in api.get(EXECUTIONS).data["results"]}
+        looked_at = [api.get(at(execution)).data["position"] for execution in (first, second, sent)]
+
+        assert listed == {str(first.pk): 1, str(second.pk): 2, str(sent.pk): None}
+        assert looked_at == [1, 2, None]
+
+    def test_of_a_whole_page_costs_one_query(self, api, version, django_assert_max_num_queries):
+        for _ in range(20):
+            make_execution(version)
+
+        with django_assert_max_num_queries(4):
+            response = api.get(EXECUTIONS)
+
+        assert {row["position"] for row in response.data["results"]} == set(range(1, 21))

@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from agentplatform.lib.clock import now
 from agentplatform.local.paths import ROOT
 from executions.engine.spec import LinkSpec
 from executions.engine.status import Status
@@ -25,7 +26,7 @@ from graphs import documents, services
 from graphs.documents import GraphModel
 from graphs.models import Graph, GraphVersion
 from tests.blocks import node
-from tests.factories import document_of, make_published, make_user
+from tests.factories import document_of, make_execution, make_published, make_user
 from tests.servers import environment_of_processes, running_worker, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,6 +91,21 @@ class TestExecute:
 
         assert json.loads(from_file)["outputs"] == json.loads(from_line)["outputs"] == {"greeting": {"first": "Ada"}}
 
+    def test_tells_the_place_in_line_as_long_as_there_is_no_room(self, version, settings):
+        settings.AGENTPLATFORM_MAX_RUNNING_PER_OWNER = 1
+        make_execution(version, launched_at=now(), status=Status.RUNNING)
+        behind = make_execution(version)
+
+        code, out, _ = execute(version.graph.name, "--priority", "5", "--timeout", "0.5")
+
+        assert (code, "number 1 in line" in out) == (3, True)
+        assert Execution.objects.exclude(pk=behind.pk).get(status=Status.QUEUED).priority == 5
+
+    def test_takes_no_priority_out_of_bounds(self, version):
+        code, _, err = execute(version.graph.name, "--priority", "101")
+
+        assert (code, "goes from -100 to 100" in err) == (2, True)
+
     def test_as_json_prints_nothing_else(self, version):
         code, out, err = execute(version.graph.name, "--json")
 
@@ -121,6 +137,16 @@ class TestExecute:
         assert code == 3
         assert "It goes on" in err
         wait_until(lambda: Execution.objects.get().status == Status.SUCCEEDED)
+
+    @pytest.mark.usefixtures("worker")
+    def test_says_what_it_waits_for(self):
+        version = waiting(86_400.0)
+
+        _, out, _ = execute(version.graph.name, "--timeout", "4")
+
+        assert "wait: waiting" in out
+        assert "wait waits for a moment, until 20" in out
+        assert Execution.objects.get().status == Status.WAITING
 
     @pytest.mark.usefixtures("worker")
     def test_says_at_ctrl_c_that_it_goes_on(self):

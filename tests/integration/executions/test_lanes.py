@@ -15,6 +15,7 @@ from django.db import connection
 
 from blocks import registry
 from blocks.sdk import Block, BlockError, Placement
+from executions import drive as drives
 from executions import runner, worker
 from executions.engine.compile import Chord, Lane, Limits, compile
 from executions.engine.spec import LinkSpec, NodeSpec
@@ -170,7 +171,7 @@ def begin(execution: Execution, lane: Lane) -> LaneRun:
 def answer(request: Request, run: LaneRun) -> Any:
     """Give a lane what it needs, as the runner does."""
     if request.needs is Needs.CLAIMS:
-        return runner._claim([request.value])[0]
+        return drives.claim([request.value])[0]
     if request.needs is Needs.SETTLED:
         return settle([request.value])[0]
     run.hear(run.inbox.get(timeout=10)[1])
@@ -282,7 +283,7 @@ class TestALane:
         execution = make_execution()
         ask = (execution.pk, [Wanted("only", (), {})])
 
-        claims = runner._claim([ask, ask])
+        claims = drives.claim([ask, ask])
 
         assert [len(granted) for granted in claims] == [1, 0]
 

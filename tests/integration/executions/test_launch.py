@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 import redis
 
 from agentplatform.lib.ids import uuid7
 from blocks.sdk import Placement
-from executions import launch
-from executions.engine.compile import Canvas, Chord, Lane, Limits, compile, spread
+from executions import launch, messages
+from executions.engine.compile import Canvas, Chord, Items, Lane, Limits, compile, spread
 from executions.engine.plan import Plan, plan
 from executions.engine.spec import BlockFacts, LinkSpec, NodeSpec
 from executions.engine.status import Status
@@ -214,6 +215,31 @@ def _rename_block(version_id: Any, block_id: str) -> None:
     plan_of.cache_clear()
 
 
-def test_a_message_of_a_later_version_is_refused():
-    with pytest.raises(ValueError, match="version 2"):
-        read(version=2, work=[], queue="default")
+class TestRead:
+    def test_takes_a_message_as_the_first_release_wrote_it(self):
+        """Written by hand, once: whatever `write` does later, this must be read as long as such messages may be under way."""
+        execution_id = "01a20529-b9a2-76eb-9fe4-3d19b3c96710"
+
+        work = read(
+            version=1, queue="default", work=[[execution_id, "0-2,5", "6", None], [execution_id, "7", "", [3, 0, 100]]]
+        )
+
+        assert work == [
+            Work(UUID(execution_id), Lane("default", (0, 1, 2, 5), (6,))),
+            Work(UUID(execution_id), Lane("default", (7,), (), Items(3, 0, 100))),
+        ]
+
+    def test_leaves_a_message_of_a_later_version_alone(self, caplog):
+        assert read(version=messages.VERSION + 1, lanes="as nobody knows today") == []
+        assert "was left alone" in caplog.text
+
+    def test_knows_what_it_writes(self):
+        work = [Work(uuid7(), Lane("cpu", (1, 2), (3,), Items(1, 5, 9)))]
+
+        assert read(**messages.write(work)) == work
+
+
+def test_what_computes_shares_its_message_with_nobody(broker):
+    launch.send_lanes([Work(uuid7(), Lane("cpu", (number,))) for number in range(5)])
+
+    assert broker.llen("cpu") == 5

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -13,11 +14,12 @@ from django.db import connection
 from agentplatform.lib.clock import now
 from executions import leases, statements
 from executions.engine.status import NodeStatus, Status
+from executions.heartbeat import CHANNEL, Heartbeat
 from executions.leases import Claim, Wanted
 from executions.models import Execution, NodeExecution
 from executions.plans import plan_of
 from executions.settle import settle
-from executions.worker import Worker, patiently
+from executions.worker import patiently
 from tests.factories import (
     claim_all,
     make_batch,
@@ -296,54 +298,121 @@ class Listener:
 
     def __init__(self) -> None:
         self.lost = threading.Event()
+        self.cancelled = threading.Event()
 
     def lose(self) -> None:
         self.lost.set()
 
     def cancel(self) -> None:
-        self.lose()
+        self.cancelled.set()
+
+
+def notify(*ids: UUID) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, ",".join(map(str, ids))])
+
+
+def cut_other_connections() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def listeners() -> int:
+    """Return how many connections are idle that have listened, and then renewed what is held."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND state = 'idle' AND query LIKE 'WITH relaxed%%'",
+            [],
+        )
+        return int(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db(transaction=True)
 class TestHeartbeat:
     @pytest.fixture
-    def worker(self, settings: Any) -> Iterator[Worker]:
+    def heartbeat(self, settings: Any) -> Iterator[Heartbeat]:
         settings.AGENTPLATFORM_HEARTBEAT_S = 0.05
-        worker = Worker()
-        yield worker
-        worker.drop(list(worker._held))
-        with connection.cursor() as cursor:
-            # Its threads live as long as the process; their connections must not outlive the test's database.
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        heartbeat = Heartbeat()
+        heartbeat.start()
+        yield heartbeat
+        heartbeat.drop(list(heartbeat._held))
+        # Its thread lives as long as the process; its connection must not outlive the test's database.
+        cut_other_connections()
 
-    def test_keeps_a_lease_alive(self, worker):
+    def test_keeps_a_lease_alive(self, heartbeat):
         claim, listener = make_claim(make_execution()), Listener()
-        worker.hold([claim], listener)
+        heartbeat.hold({claim: listener})
         before = NodeExecution.objects.get().lease_expires_at
 
         wait_until(lambda: NodeExecution.objects.get().lease_expires_at > before, what="The renewal")
 
         assert not listener.lost.is_set()
 
-    def test_tells_who_has_lost_a_lease(self, worker):
+    def test_tells_who_has_lost_a_lease(self, heartbeat):
         execution, listener = make_execution(), Listener()
         claim = make_claim(execution)
         expire_all(execution)
         make_claim(execution, worker="w2")
 
-        worker.hold([claim], listener)
+        heartbeat.hold({claim: listener})
 
         assert listener.lost.wait(10)
 
-    def test_does_not_take_an_end_for_a_loss(self, worker):
+    def test_does_not_take_an_end_for_a_loss(self, heartbeat):
         """Between the commit of a settle and its answer the row has ended, and its lease is still held here."""
         execution, listener = make_execution(), Listener()
         claims = claim_all(execution, [Wanted("only", (number,), {}) for number in range(2)])
-        worker.hold(claims, listener)
+        heartbeat.hold(dict.fromkeys(claims, listener))
 
         settle([make_batch(execution, [make_ended(plan_of(execution.version_id), claims[0])])])
 
         assert not listener.lost.wait(0.5)
+
+    def test_hears_at_once_who_was_cancelled(self, heartbeat, settings):
+        settings.AGENTPLATFORM_HEARTBEAT_S = 60.0
+        executions, held = [make_execution() for _ in range(2)], [Listener() for _ in range(2)]
+        claims = [make_claim(execution) for execution in executions]
+        heartbeat.hold(dict(zip(claims, held, strict=True)))
+        wait_until(listeners, what="Listening")
+
+        notify(make_execution().pk, executions[0].pk)
+
+        assert held[0].cancelled.wait(1)
+        assert not held[1].cancelled.is_set()
+
+    def test_hears_it_of_a_claim_that_is_noted_only_afterwards(self, heartbeat, settings):
+        settings.AGENTPLATFORM_HEARTBEAT_S = 60.0
+        first, second, late = make_execution(), make_execution(), Listener()
+        heartbeat.hold({make_claim(first): Listener()})
+        claim = make_claim(second)
+        wait_until(listeners, what="Listening")
+        notify(second.pk)
+        wait_until(lambda: second.pk in heartbeat._cancelled, what="Hearing")
+
+        heartbeat.hold({claim: late})
+
+        assert late.cancelled.is_set()
+
+    def test_learns_it_by_renewing_where_nothing_is_told(self, heartbeat):
+        execution, listener = make_execution(), Listener()
+        heartbeat.hold({make_claim(execution): listener})
+
+        Execution.objects.filter(pk=execution.pk).move(Status.CANCELLING)
+
+        assert listener.cancelled.wait(10)
+
+    def test_hears_again_after_its_connection_was_cut(self, heartbeat, settings):
+        settings.AGENTPLATFORM_HEARTBEAT_S = 1.0
+        execution, listener = make_execution(), Listener()
+        heartbeat.hold({make_claim(execution): listener})
+        wait_until(listeners, what="Listening")
+        cut_other_connections()
+        wait_until(lambda: not listeners(), what="The cut")
+        wait_until(listeners, what="Listening again")
+        settings.AGENTPLATFORM_HEARTBEAT_S = 60.0
+
+        wait_until(lambda: notify(execution.pk) or listener.cancelled.is_set(), within_s=5, what="Hearing")

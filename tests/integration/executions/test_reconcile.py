@@ -47,8 +47,8 @@ def sent(broker: Any) -> int:
 
 
 class TestFinds:
-    def test_what_was_never_sent(self, version, broker):
-        execution = make_execution(version, created_at=ago(60))
+    def test_what_stands_in_line_as_soon_as_there_is_room(self, version, broker):
+        execution = make_execution(version)
 
         found = reconcile.reconcile()
 
@@ -68,6 +68,15 @@ class TestFinds:
         execution = make_execution(version, launched_at=ago(60), launches=1)
         make_claim(execution)
         NodeExecution.objects.filter(execution=execution).update(lease_expires_at=ago(1))
+
+        assert (reconcile.reconcile(), sent(broker)) == (1, 1)
+
+    def test_what_one_worker_lost_while_another_goes_on(self, broker):
+        version = make_published([node("a", "test.echo-io", input=1), node("b", "test.echo-io", input=1)])
+        execution = make_execution(version, launched_at=ago(60), launches=1)
+        make_claim(execution, "a")
+        make_claim(execution, "b", worker="w2")
+        NodeExecution.objects.filter(execution=execution, node_key="a").update(lease_expires_at=ago(1))
 
         assert (reconcile.reconcile(), sent(broker)) == (1, 1)
 
@@ -92,8 +101,10 @@ class TestFinds:
 
 
 class TestLeavesAlone:
-    def test_what_was_just_created(self, version, broker):
-        make_execution(version)
+    def test_what_stands_in_line_as_long_as_there_is_no_room(self, version, broker, settings):
+        settings.AGENTPLATFORM_MAX_RUNNING_PER_OWNER = 1
+        make_execution(version, launched_at=now())
+        make_execution(version, created_at=ago(60))
 
         assert (reconcile.reconcile(), sent(broker)) == (0, 0)
 

@@ -30,8 +30,10 @@ async def test_does_what_its_example_says(
     script(httpserver, example.answers)
     allow_only(monkeypatch, host_of(httpserver))
     given = _filled(example.given, address_of(httpserver))
+    context = context_of(block, address_of(httpserver), example.waits)
+    context.sub_graphs = example.sub_graphs
 
-    gives = await run_block(block, given, context=context_of(block, address_of(httpserver)))
+    gives = await run_block(block, given, context=context)
 
     httpserver.check()
     assert is_as_said(gives, example), gives

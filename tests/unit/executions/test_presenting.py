@@ -7,7 +7,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from executions.engine.status import NodeStatus
-from executions.presenting import elapsed, first_line, overall, pretty, show_counts, show_duration, show_tokens
+from executions.engine.waits import WaitKind
+from executions.presenting import (
+    elapsed,
+    first_line,
+    overall,
+    pretty,
+    show_counts,
+    show_duration,
+    show_path,
+    show_tokens,
+    show_wait,
+)
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -77,3 +88,22 @@ def test_a_text_is_shown_as_it_is_and_the_rest_as_json():
 )
 def test_a_value_is_told_in_its_first_line(values, line):
     assert first_line(values, length=10) == line
+
+
+@pytest.mark.parametrize(("path", "shown"), [([], ""), ([0], "#1"), ([1, 2], "#2.3"), ([4, -1], "#5"), ([-2], "")])
+def test_an_item_path_is_counted_as_people_count(path, shown):
+    assert show_path(path) == shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "shown"),
+    [
+        (WaitKind.APPROVAL, {"title": "Send it?"}, "waits for an approval: Send it?"),
+        (WaitKind.DECISION, {"title": "Did it happen?"}, "waits for a decision: Did it happen?"),
+        (WaitKind.TIMER, {"due_at": NOON}, "waits for a moment, until 2026-06-01 12:00:00 UTC"),
+        (WaitKind.EVENT, {"event": "invoice.paid"}, "waits for the event invoice.paid"),
+        (WaitKind.CHILD, {}, "waits for a sub-graph"),
+    ],
+)
+def test_a_wait_says_for_what_and_until_when(kind, about, shown):
+    assert show_wait(kind, **about) == shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -24,16 +24,27 @@ from executions.engine.reuse import Earlier, Reuse, ValuesOf, reusable, same_jso
 from executions.engine.spec import LinkSpec, NodeSpec
 from executions.engine.status import NodeStatus
 from graphs.pins import assemble
-from tests.blocks import node, run_block
+from tests.blocks import node
+from tests.durable.database import Row
+from tests.durable.events import live_undisturbed
+from tests.durable.probes import CURRENT, Manner, run_as_platform
+from tests.durable.wiring import in_memory
+from tests.durable.world import World, rows_of
 from tests.reference import interpret
-from tests.simulation import Simulation
 from tests.strategies import Drawn, graphs, random_graph
 
 Rows = dict[tuple[str, Path], Earlier]
 #: Says which firings fail, whatever their block does.
 Fails = Callable[[str, Path], bool]
 NOBODY = frozenset[str]()
+FIRED = (NodeStatus.SUCCEEDED, NodeStatus.FAILED)
 VALUES = ["x", "y", 1, 2, 3, None, True, ["p"], {"k": "v"}, 1.0]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _in_memory() -> Iterator[None]:
+    with in_memory():
+        yield
 
 
 def never(key: str, path: Path) -> bool:
@@ -70,7 +81,7 @@ def ending(node: PlanNode, values: dict[str, Any] | None, *, fails: bool) -> Out
     try:
         if fails or values is None:
             raise BlockError("Not now.", code="FLAKY")
-        for pin, value in run_block(spec, values):
+        for pin, value in run_as_platform(spec, values):
             if pin == ERROR_PIN:
                 raise BlockError(str(value))
             outputs.setdefault(pin, []).append(value)
@@ -107,24 +118,25 @@ def as_stored_outcome(outcome: Outcome) -> Outcome:
     return Outcome(outcome.status, as_stored(outcome.outputs))
 
 
-def carried_on(planned: Plan, reuse: Reuse, before: Rows, inputs: Mapping[str, Any], seed: int) -> Simulation:
-    """Run what is left, as workers do."""
-
-    def run_node(node: PlanNode, arrived: Mapping[str, Any]) -> tuple[dict[str, list[Any]], dict[str, str] | None]:
-        outcome = ending(node, given_to(node, arrived, inputs), fails=False)
-        if outcome.status is NodeStatus.SUCCEEDED:
-            return dict(outcome.outputs), None
-        return {}, outcome.outputs.get(ERROR_PIN, [{}])[0]
-
-    simulation = Simulation(planned, run_node, Random(seed), limits=Limits(lanes=2, chunk=2), trouble=0.2)
-    simulation.done = set(reuse.segments)
-    for key, path in reuse.reused:
-        simulation.rows[planned.index_of[key], path] = before[key, path].outcome
-    for closed in reuse.closed:
-        simulation.rows[closed.node, closed.path] = Outcome(closed.status)
-        simulation.missing[closed.node, closed.path] = closed.missing
-    simulation.carry_out()
-    return simulation
+def carried_on(drawn: Drawn, reuse: Reuse, before: Rows, seed: int) -> dict[tuple[str, Path], Row]:
+    """Run what is left, as workers do, and return the rows of it all."""
+    # What a failure stops is tried elsewhere.
+    drawn = replace(drawn, nodes=[replace(node, on_error="continue") for node in drawn.nodes])
+    world = CURRENT.host = World(drawn, [Manner()], Limits(lanes=2, chunk=2))
+    standing = {
+        place: Row(NodeStatus.SUCCEEDED, inputs=before[place].inputs, outputs=before[place].outcome.outputs)
+        for place in reuse.reused
+    } | rows_of(world.plan, reuse.closed)
+    try:
+        # Without anything left to run, nothing is started.
+        if not reuse.will_run:
+            return standing
+        started = world.start(rows=standing, done=reuse.segments)
+        world.add_worker()
+        live_undisturbed(world, seed)
+        return dict(world.database.kept[started.id].rows)
+    finally:
+        world.close()
 
 
 def check_ends_as_a_fresh_run(
@@ -132,7 +144,7 @@ def check_ends_as_a_fresh_run(
 ) -> int:
     """Retry with what `drawn` is now, compare with a run from the beginning, and return how many firings were reused."""
     planned = plan(drawn.nodes, drawn.links)
-    fresh = interpret(drawn.nodes, drawn.links, run_block, drawn.inputs)
+    fresh = interpret(drawn.nodes, drawn.links, run_as_platform, drawn.inputs)
 
     reuse = reusable(
         planned,
@@ -141,21 +153,19 @@ def check_ends_as_a_fresh_run(
         excluded=excluded,
         values_of=values_for(drawn.inputs),
     )
-    simulation = carried_on(planned, reuse, before, drawn.inputs, seed)
+    rows = carried_on(drawn, reuse, before, seed)
 
-    found = {
-        (planned.nodes[index].key, path): (str(outcome.status), simulation.missing.get((index, path), ()))
-        for (index, path), outcome in simulation.rows.items()
-    }
+    found = {place: (str(row.status), tuple(row.missing)) for place, row in rows.items()}
     assert found == {place: (outcome.status, outcome.missing) for place, outcome in fresh.items()}
-    for (index, path), outcome in simulation.rows.items():
-        if outcome.status is NodeStatus.SUCCEEDED:
-            assert same_json(outcome.outputs, fresh[planned.nodes[index].key, path].outputs)
+    for place, row in rows.items():
+        if row.status is NodeStatus.SUCCEEDED:
+            assert same_json(row.outputs, fresh[place].outputs)
     for key, path in reuse.reused:
         assert key not in excluded
         is_input = planned.nodes[planned.index_of[key]].block.block_type is BlockType.INPUT
         assert is_input or same_json(before[key, path].inputs, fresh[key, path].inputs), "it stands behind a change"
-    assert {planned.nodes[index].key for index in simulation.runs} <= reuse.affected
+    ran = {key for key, path in rows if (key, path) not in reuse.reused and rows[key, path].status in FIRED}
+    assert ran <= reuse.affected
     assert {key for key, _ in reuse.will_run} <= reuse.affected
     return len(reuse.reused)
 
