@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from rich.console import Console
@@ -123,7 +124,7 @@ def _waits() -> Table:
     """Return how long each owner's executions waited for their first node, once there was a worker."""
     from executions.models import Execution
 
-    rows = Execution.objects.order_by("started_at", "id").values_list(
+    rows: Any = Execution.objects.order_by("started_at", "id").values_list(
         "owner__username", "created_at", "started_at", "status"
     )
     first = next(began for _, _, began, _ in rows)

@@ -31,7 +31,7 @@ from executions.engine.segments import CPU_QUEUE
 from executions.errors import LeaseLost, TooManyFirings
 from executions.firing import values_of
 from executions.leases import Claim, Wanted
-from executions.limits import FiringCount
+from executions.limits import FiringCount, refuse_large_inputs
 from executions.models import Execution
 from executions.on_loop import OnLoop
 from executions.rest import rest_if_idle
@@ -414,10 +414,14 @@ class LaneRun:
             self.is_waiting = True
 
     def _values(self, firing: Firing) -> dict[str, Any] | AppError:
+        node = self.plan.nodes[firing.node]
         try:
-            return values_of(self.plan.nodes[firing.node], firing, self.snapshot.inputs)
+            values = values_of(node, firing, self.snapshot.inputs)
+            if any(feed.is_gathered for feed in node.feeds):
+                refuse_large_inputs(values)
         except AppError as error:
             return error
+        return values
 
     def _is_cheap(self, firing: Firing) -> bool:
         return self.plan.nodes[firing.node].block.placement is Placement.INLINE

@@ -57,6 +57,20 @@ class Yielded:
         values.append(value)
 
 
+def refuse_large_inputs(values: Any) -> None:
+    """Refuse what a node has gathered, if it is more than one firing may yield.
+
+    Raises:
+        BlockError: it is.
+    """
+    if _size_of(values) > settings.AGENTPLATFORM_MAX_FIRING_BYTES:
+        raise BlockError(
+            f"All gathered values together have more than {settings.AGENTPLATFORM_MAX_FIRING_BYTES:,} bytes.",
+            code="INPUT_TOO_LARGE",
+            hint="Gather less at once, or hand on addresses of large values, or raise AGENTPLATFORM_MAX_FIRING_BYTES.",
+        )
+
+
 @dataclass(slots=True)
 class FiringCount:
     """How many firings an execution has, as far as one lane knows.

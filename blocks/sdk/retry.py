@@ -22,6 +22,7 @@ HOPELESS: Final = frozenset(
         "HTTP_HEADER_FORBIDDEN",
         "INLINE_BLOCK_WAITS",
         "INPUT_INVALID",
+        "INPUT_TOO_LARGE",
         "JSON_INVALID",
         "MODEL_MISSING",
         "NOT_COMPARABLE",

@@ -205,3 +205,11 @@ class TestDuration:
         before = fields.get("status", Status.RUNNING)
 
         assert self.reconciled(**fields).status == before
+
+
+def test_what_a_node_gathers_is_limited(settings):
+    settings.AGENTPLATFORM_MAX_FIRING_BYTES = 40
+
+    execution = run(streaming(9))
+
+    assert (execution.status, execution.error_code, execution.error_node) == (Status.FAILED, "INPUT_TOO_LARGE", "all")

@@ -25,8 +25,8 @@ from executions.engine.spec import LinkSpec, NodeSpec
 from executions.engine.status import NodeStatus
 from graphs.pins import assemble
 from tests.blocks import node
-from tests.durable.database import Row
 from tests.durable.events import live_undisturbed
+from tests.durable.kept import Row
 from tests.durable.probes import CURRENT, Manner, run_as_platform
 from tests.durable.wiring import in_memory
 from tests.durable.world import World, rows_of
