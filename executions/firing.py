@@ -92,7 +92,7 @@ async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
         status, wait = NodeStatus.WAITING, suspended.wait
         error = NeedsDecision().as_dict() if wait.kind == WaitKind.DECISION else {}
     except BaseException as crash:
-        # A block that exits, or lets the end of a task of its own escape, must neither end the worker nor be waited for for ever.
+        # A block that exits, or lets the end of a task of its own escape, must neither end the worker nor be waited for.
         if _is_asked_to_stop(crash):
             if not may_be_interrupted(begun):
                 context.let_go()
@@ -146,7 +146,7 @@ def end_short(begun: Begun, context: FiringContext | None) -> Ended:
 
 
 def may_be_interrupted(begun: Begun) -> bool:
-    """Say whether a firing that is told to stop is settled here: one that must not be begun twice, and has begun, is a person's to decide."""
+    """Say whether a firing that is told to stop is settled here: what has begun and must not begin twice is a person's to decide."""
     if begun.stop.why is Why.LEAVING and begun.course.context:
         return begun.node.block.effects is not Effects.AT_MOST_ONCE
     return begun.stop.why in INTERRUPTED
@@ -180,7 +180,7 @@ def _ended(
     if status is not NodeStatus.SUCCEEDED:
         is_routed = status is NodeStatus.FAILED and node.handles_errors
         outputs = {ERROR_PIN: [{key: error[key] for key in ("code", "message", "hint")}]} if is_routed else {}
-    return Ended(
+    ended = Ended(
         node=node.index,
         node_key=node.key,
         path=begun.firing.path,
@@ -202,6 +202,8 @@ def _ended(
         # Interrupted, it may be begun again at once.
         due_in_s=0.0 if status is NodeStatus.PENDING else None,
     )
+    # An attempt that has begun may have had its effect: so it counts.
+    return ended.postponed(0.0) if status is NodeStatus.PENDING and block is not None else ended
 
 
 def _took_too_long(node: PlanNode) -> dict[str, str]:

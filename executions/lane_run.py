@@ -29,7 +29,7 @@ from executions.engine.items import Path
 from executions.engine.progress import Firing, Progress
 from executions.engine.segments import CPU_QUEUE
 from executions.errors import LeaseLost, TooManyFirings
-from executions.firing import values_of
+from executions.firing import MAX_CRASHES, values_of
 from executions.leases import Claim, Wanted
 from executions.limits import FiringCount, refuse_large_inputs
 from executions.models import Execution
@@ -40,6 +40,9 @@ from executions.settle import settle, stop_if_idle
 from executions.snapshot import Snapshot
 from executions.stopping import stop
 from executions.worker import Worker, patiently
+
+#: A firing that workers were lost with again and again waits so long for another such to end.
+SUSPECTS_WAIT_S = 2.0
 
 
 class Needs(Enum):
@@ -275,7 +278,8 @@ class LaneRun:
             )
             for (node, path), given in values.items()
         ]
-        claims = yield Request(Needs.CLAIMS, (self.snapshot.execution_id, wanted))
+        granted = yield Request(Needs.CLAIMS, (self.snapshot.execution_id, wanted))
+        claims = self._without_suspects(granted)
         self.was_refused = self.was_refused or len(claims) < len(wanted)
         self.claims.update(claims)
         self.here.hold(claims, self)
@@ -291,6 +295,17 @@ class LaneRun:
         self.waits += len(slow)
         self.on_loop.begin(slow)
         return bool(begun)
+
+    def _without_suspects(self, claims: list[Claim]) -> list[Claim]:
+        """Give back what workers were lost with again and again, but for one: whatever ends this worker is then known."""
+        suspects = [claim for claim in claims if claim.crashes == MAX_CRASHES - 1 and not self._is_once(claim)]
+        waiting = [claim for claim in suspects if not self.here.may_begin_suspect(claim)]
+        if waiting:
+            patiently(leases.hand_back, waiting, pause_s=SUSPECTS_WAIT_S)
+        return [claim for claim in claims if claim not in waiting]
+
+    def _is_once(self, claim: Claim) -> bool:
+        return self.plan.nodes[self.plan.index_of[claim.node_key]].block.effects is Effects.AT_MOST_ONCE
 
     def _begun(
         self,

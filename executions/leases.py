@@ -98,6 +98,13 @@ def give_up(claims: Iterable[Claim]) -> None:
         statements.run(cursor, "expire", claims=statements.records([c.as_record() for c in claims]))
 
 
+def hand_back(claims: Iterable[Claim], *, pause_s: float) -> None:
+    """Give back what was claimed and not begun, to be claimed again after a pause."""
+    records = statements.records([claim.as_record() for claim in claims])
+    with statements.cursor() as cursor:
+        statements.run(cursor, "hand_back", pause=timedelta(seconds=pause_s), claims=records)
+
+
 def held(execution_id: UUID, node_key: str) -> set[Path]:
     """Return the paths at which a firing of a node is under way, or suspended: nobody can claim it now."""
     runs = Q(status=NodeStatus.RUNNING, lease_expires_at__gte=Now())

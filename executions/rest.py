@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from executions.engine.compile import runnable
@@ -14,13 +16,14 @@ from executions.known import ended_segments, known_outcomes
 from executions.models import Execution, NodeExecution
 from executions.plans import plan_of
 
-SUSPENDED = (NodeStatus.WAITING, NodeStatus.PENDING)
+#: A shorter pause is none worth speaking of.
+SOON = timedelta(seconds=5)
 
 
 def rest_if_idle(execution_id: UUID) -> bool:
     """Move an execution to WAITING if every firing that is ready waits for something. Return whether it does.
 
-    What is merely in line keeps it RUNNING: then reconcile sees to it, should its message be lost.
+    What is merely in line, or due at once, keeps it RUNNING: then reconcile sees to it, should its message be lost.
     """
     with transaction.atomic(durable=True):
         running = Execution.objects.select_for_update(no_key=True).filter(pk=execution_id, status=Status.RUNNING)
@@ -32,8 +35,9 @@ def rest_if_idle(execution_id: UUID) -> bool:
         firings = NodeExecution.objects.filter(execution_id=execution_id)
         if firings.filter(status=NodeStatus.RUNNING, lease_expires_at__gte=Now()).exists():
             return False
-        suspended = firings.filter(status__in=SUSPENDED).values_list("node_key", "item_path")
-        waiting = {(key, tuple(path)) for key, path in suspended}
+        soon = Now() + SOON
+        suspended = firings.filter(Q(status=NodeStatus.WAITING) | Q(status=NodeStatus.PENDING, due_at__gt=soon))
+        waiting = {(key, tuple(path)) for key, path in suspended.values_list("node_key", "item_path")}
         if not waiting or not _ready(execution) <= waiting:
             return False
         return bool(Execution.objects.filter(pk=execution_id).move(Status.WAITING))

@@ -38,6 +38,8 @@ class Worker:
         #: The firings on the loop, those that were left behind too.
         self.firings: dict[asyncio.Task[Ended], Begun] = {}
         self._runs: set[Run] = set()
+        self._suspect: Claim | None = None
+        self._suspecting = threading.Lock()
         self._heartbeat = Heartbeat()
         blocks = threading.Thread(target=self.loop.run_forever, name="blocks", daemon=True)
         blocks.start()
@@ -49,6 +51,13 @@ class Worker:
     def is_closing(self) -> bool:
         """Say whether nothing more may be begun here."""
         return self._watch.is_doomed or closing.is_asked()
+
+    def may_begin_suspect(self, claim: Claim) -> bool:
+        """Say whether a firing may begin that workers were lost with again and again: one at a time, to see whose fault it is."""
+        with self._suspecting:
+            if self._suspect is None:
+                self._suspect = claim
+            return self._suspect == claim
 
     def enter(self, run: Run) -> None:
         """Watch over a lane until it leaves."""
@@ -66,6 +75,9 @@ class Worker:
 
     def drop(self, claims: Iterable[Claim]) -> None:
         """Stop renewing these leases."""
+        claims = list(claims)
+        with self._suspecting:
+            self._suspect = None if self._suspect in claims else self._suspect
         self._heartbeat.drop(claims)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -12,16 +11,11 @@ from hypothesis import strategies as st
 from executions.engine.compile import Limits
 from tests.durable.events import LIMITS, live_undisturbed
 from tests.durable.probes import CURRENT, Manner
-from tests.durable.wiring import in_memory
 from tests.durable.world import World
 from tests.strategies import Drawn, graphs, random_graph
 from tests.unit.test_reference import SEEDS_THAT_COLLIDE_ON_ONE_LINK
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _in_memory() -> Iterator[None]:
-    with in_memory():
-        yield
+pytestmark = pytest.mark.usefixtures("in_memory")
 
 
 def check(drawn: Drawn, seed: int, limits: Limits) -> None:

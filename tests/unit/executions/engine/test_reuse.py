@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -28,10 +28,11 @@ from tests.blocks import node
 from tests.durable.events import live_undisturbed
 from tests.durable.kept import Row
 from tests.durable.probes import CURRENT, Manner, run_as_platform
-from tests.durable.wiring import in_memory
 from tests.durable.world import World, rows_of
 from tests.reference import interpret
 from tests.strategies import Drawn, graphs, random_graph
+
+pytestmark = pytest.mark.usefixtures("in_memory")
 
 Rows = dict[tuple[str, Path], Earlier]
 #: Says which firings fail, whatever their block does.
@@ -39,12 +40,6 @@ Fails = Callable[[str, Path], bool]
 NOBODY = frozenset[str]()
 FIRED = (NodeStatus.SUCCEEDED, NodeStatus.FAILED)
 VALUES = ["x", "y", 1, 2, 3, None, True, ["p"], {"k": "v"}, 1.0]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _in_memory() -> Iterator[None]:
-    with in_memory():
-        yield
 
 
 def never(key: str, path: Path) -> bool:
