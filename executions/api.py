@@ -112,6 +112,27 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
         ask.is_valid(raise_exception=True)
         return Response(RetryPreviewSerializer(services.preview_retry(self.get_object(), ask.save())).data)
 
+    @extend_schema(request=None, responses={200: ExecutionDetailSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str | None = None) -> Response:
+        """Stop an execution and all it has started. One that has ended stays as it is; to ask twice is to ask once."""
+        return self._shown(services.cancel(self.get_object()))
+
+    @extend_schema(request=None, responses={200: ExecutionDetailSerializer})
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, pk: str | None = None) -> Response:
+        """Begin nothing more of an execution and all it has started. What runs goes on to its end."""
+        return self._shown(services.pause(self.get_object()))
+
+    @extend_schema(request=None, responses={200: ExecutionDetailSerializer})
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str | None = None) -> Response:
+        """Go on with what was paused."""
+        return self._shown(services.resume(self.get_object()))
+
+    def _shown(self, execution: Execution) -> Response:
+        return Response(ExecutionDetailSerializer(execution, context=self.get_serializer_context()).data)
+
     def _accepted(self, request: Request, execution: Execution) -> Response:
         place = reverse("execution-detail", kwargs={"pk": execution.pk}, request=request)
         shown = ExecutionDetailSerializer(execution, context=self.get_serializer_context()).data

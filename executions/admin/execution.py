@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
@@ -15,13 +16,16 @@ from agentplatform.lib.clock import now
 from agentplatform.lib.ids import first_id_at
 from agentplatform.lib.money import show
 from executions import admission
+from executions.admin.levers import Levers
 from executions.admin.shown import LABELS, FirstOutput, WindowAdmin, as_id, shown_moment, shown_values, who_answers
 from executions.engine.waits import WaitKind
 from executions.models import Execution, NodeExecution, Wait
 from executions.presenting import elapsed, first_line, show_asked, show_duration, show_position, show_tokens
-from graphs.models import Node
+from graphs.models import Graph, Node
 
 NODES_SHOWN, WAITS_SHOWN = 200, 20
+#: Of graphs and of owners that fit a search.
+MOST_FOUND = 1000
 
 
 class CreatedFilter(admin.SimpleListFilter):
@@ -52,7 +56,7 @@ class ExecutionList(ChangeList):
 
 
 @admin.register(Execution)
-class ExecutionAdmin(WindowAdmin):
+class ExecutionAdmin(Levers, WindowAdmin):
     """Executions of everybody, newest first."""
 
     list_display = ["what", "shown_status", "owner", "shown_created", "shown_duration", "tokens", "cost"]
@@ -78,7 +82,11 @@ class ExecutionAdmin(WindowAdmin):
         if id_ := as_id(search_term):
             return queryset.filter(Q(pk=id_) | Q(graph_id=id_)), False
         if term := search_term.strip():
-            return queryset.filter(Q(graph__name__icontains=term) | Q(owner__username__icontains=term)), False
+            # Found first: joined to the executions, both tables would be compared row by row.
+            graphs = list(Graph.objects.filter(name__icontains=term).values_list("pk", flat=True)[:MOST_FOUND])
+            users = get_user_model()._default_manager.filter(username__icontains=term)
+            owners = list(users.values_list("pk", flat=True)[:MOST_FOUND])
+            return queryset.filter(Q(graph_id__in=graphs) | Q(owner_id__in=owners)), False
         return queryset, False
 
     def render_change_form(

@@ -15,6 +15,7 @@ from rest_framework.authtoken.models import Token
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import first_id_at, uuid7
 from executions.engine.status import NodeStatus, Status
+from executions.models import Execution
 from tests.blocks import node
 from tests.factories import make_execution, make_node_execution, make_published, make_user
 
@@ -281,3 +282,41 @@ class TestTokens:
 def test_the_pages_of_access_open(console, name):
     assert console.get(reverse(f"admin:{name}_changelist")).status_code == 200
     assert console.get(reverse(f"admin:{name}_add")).status_code == 200
+
+
+class TestLevers:
+    @pytest.mark.parametrize(
+        ("lever", "before", "after"),
+        [("cancel", {"status": Status.QUEUED}, {"status": Status.CANCELLED}), ("pause", {}, {"is_paused": True})],
+    )
+    def test_act_on_what_is_chosen(self, console, lever, before, after):
+        chosen, other = make_execution(**before), make_execution(**before)
+
+        pull(console, lever, chosen)
+
+        assert Execution.objects.filter(pk=chosen.pk, **after).exists()
+        assert not Execution.objects.filter(pk=other.pk, **after).exists()
+
+    def test_say_why_something_can_not_be_done(self, console):
+        response = pull(console, "retry_failed", make_execution())
+
+        assert "is QUEUED" in response.content.decode()
+
+    def test_are_not_offered_to_those_who_may_only_look(self):
+        user = make_user()
+        user.is_staff = True
+        user.save()
+        user.user_permissions.add(Permission.objects.get(codename="view_execution"))
+        execution = make_execution(status=Status.QUEUED)
+
+        pull(console_of(user), "cancel", execution)
+
+        assert Execution.objects.get(pk=execution.pk).status == Status.QUEUED
+
+
+def pull(console: Client, lever: str, *chosen: Execution):
+    return console.post(
+        reverse("admin:executions_execution_changelist"),
+        {"action": lever, "_selected_action": [str(one.pk) for one in chosen]},
+        follow=True,
+    )

@@ -415,3 +415,40 @@ class TestPosition:
             response = api.get(EXECUTIONS)
 
         assert {row["position"] for row in response.data["results"]} == set(range(1, 21))
+
+
+class TestStop:
+    def test_cancels_what_has_not_begun_at_once(self, api, version):
+        execution = make_execution(version, inputs={"name": "Ada"})
+
+        response = api.post(at(execution, "cancel/"))
+
+        assert (response.status_code, response.data["status"]) == (200, Status.CANCELLED)
+
+    def test_of_what_has_ended_changes_nothing(self, api, version):
+        execution = make_execution(version, status=Status.SUCCEEDED)
+
+        response = api.post(at(execution, "cancel/"))
+
+        assert (response.status_code, response.data["status"]) == (200, Status.SUCCEEDED)
+
+    def test_holds_an_execution_until_it_is_resumed(self, api, version):
+        execution = make_execution(version, status=Status.RUNNING)
+
+        paused = api.post(at(execution, "pause/")).data["is_paused"]
+        resumed = api.post(at(execution, "resume/")).data["is_paused"]
+
+        assert (paused, resumed) == (True, False)
+
+    @pytest.mark.parametrize("verb", ["pause", "resume"])
+    def test_can_not_hold_what_has_ended(self, api, version, verb):
+        response = api.post(at(make_execution(version, status=Status.FAILED), f"{verb}/"))
+
+        assert (response.status_code, response.data["code"]) == (409, "EXECUTION_ALREADY_FINISHED")
+
+    @pytest.mark.parametrize("verb", ["cancel", "pause", "resume"])
+    def test_of_somebody_elses_is_not_found(self, version, verb):
+        execution = make_execution(version, status=Status.RUNNING)
+
+        assert api_of(make_user()).post(at(execution, f"{verb}/")).status_code == 404
+        assert Execution.objects.get(pk=execution.pk).status == Status.RUNNING
