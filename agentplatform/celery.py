@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from pathlib import Path
@@ -13,6 +14,8 @@ from agentplatform import transport
 from executions import closing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentplatform.settings")
+
+logger = logging.getLogger(__name__)
 
 ALIVE_EVERY_S = 5.0
 
@@ -56,6 +59,13 @@ app.steps["consumer"].add(AliveFile)
 def stop_soon(**_: Any) -> None:
     """Give what runs its time, then hand it on. Celery itself takes nothing more from here on."""
     closing.ask()
+
+
+@signals.worker_init.connect
+def warn_of_cold_stop(**_: Any) -> None:
+    """Say so where SIGTERM would cut off what runs: Celery tells nobody of such a stop before it is over."""
+    if os.environ.get("REMAP_SIGTERM"):
+        logger.warning("REMAP_SIGTERM is set: at SIGTERM this worker hands nothing on. Remove the variable.")
 
 
 @signals.worker_process_init.connect

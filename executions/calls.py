@@ -201,6 +201,7 @@ def calls_of(begun: Begun) -> Calls:
             code="SUB_GRAPH_NOT_ALLOWED",
             hint="Declare placement = Placement.IO.",
         )
+    before = begun.course.before
     caller = Caller(
         execution_id=begun.execution_id,
         node_key=claim.node_key,
@@ -208,7 +209,7 @@ def calls_of(begun: Begun) -> Calls:
         fence=claim.fence,
         owner_id=begun.family.owner_id,
         depth=begun.family.depth,
-        retries=max(0, begun.course.attempt - 1 - claim.crashes),
+        failures=sum(bool(attempt["code"]) for attempt in before.history) if before else 0,
         has_past=may_have_called(begun),
     )
     return Calls(caller, begun.sub_graphs, waits=claim.waits)

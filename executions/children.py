@@ -30,7 +30,7 @@ MAX_KEY_LENGTH = 200
 RANDOM_BITS = 80
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
     """A firing that starts sub-graphs."""
 
@@ -40,8 +40,10 @@ class Caller:
     fence: int
     owner_id: int
     depth: int
-    #: How often it was tried again after it had failed: what failed then is begun anew.
-    retries: int = 0
+    #: How often it has failed under this claim: what failed then is begun anew.
+    failures: int = 0
+    #: The same under earlier claims, once it is known.
+    earlier_failures: int | None = None
     #: It has lived before: under another lease, or before a wait.
     has_past: bool = False
     #: The graph and version that a call meant here when it was first asked for: one firing runs one version of a graph.
@@ -111,6 +113,7 @@ def begin(calls: Sequence[Call]) -> list[Child | AppError]:
     That may be: `NestedTooDeep`, `ChildLimitReached`, `GraphNotFound`, `NotPublished`, `InputsInvalid`; `NotRunning` where the firing
     is not the caller's any more, or its execution has been told to stop.
     """
+    _recall_failures([call.caller for call in calls])
     tries = [_tries(call) for call in calls]
     # A firing that has not lived before has started nothing: should it name one call twice, the insert finds that out.
     asked = {one for call, its in zip(calls, tries, strict=True) if call.caller.has_past for one in its}
@@ -180,10 +183,23 @@ def owner_of(graph_id: str) -> int:
     return graph_services.find(graph_id).owner_id
 
 
+def _recall_failures(callers: Iterable[Caller]) -> None:
+    """Find out how often firings have failed under earlier claims. One that was cut short has not: it goes on where it was."""
+    unknown = [caller for caller in callers if caller.has_past and caller.earlier_failures is None]
+    if not unknown:
+        return
+    with statements.cursor() as cursor:
+        statements.run(cursor, "caller_failures", callers=_places(unknown))
+        found = {(execution_id, key, tuple(path)): count for execution_id, key, path, count in cursor}
+    for caller in unknown:
+        caller.earlier_failures = found.get((caller.execution_id, caller.node_key, caller.path), 0)
+
+
 def _tries(call: Call) -> list[UUID]:
-    """Return the ids that a call had, or has: one for each time its firing was tried again."""
+    """Return the ids that a call had, or has: one for each time its firing was tried again after it had failed."""
+    failures = call.caller.failures + (call.caller.earlier_failures or 0)
     try:
-        return [child_id(call, retry) for retry in range(call.caller.retries + 1)]
+        return [child_id(call, retry) for retry in range(failures + 1)]
     except (ValueError, RecursionError):
         # It is refused before it would be begun.
         return []

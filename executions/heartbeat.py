@@ -100,9 +100,9 @@ class Heartbeat:
         with self._lock:
             held = dict(self._held)
         gone = leases.renew(held) if held else {}
-        for holder in {holder for claim, holder in held.items() if gone.get(_key(claim)) is False}:
+        for holder in {holder for claim, holder in held.items() if gone.get(claim) is False}:
             holder.lose()
-        for holder in {holder for claim, holder in held.items() if gone.get(_key(claim))}:
+        for holder in {holder for claim, holder in held.items() if gone.get(claim)}:
             holder.cancel()
         self._renewed_at = time.monotonic()
 
@@ -132,7 +132,3 @@ class Heartbeat:
         for holder in held:
             # What it holds may belong to somebody else by now, so no further effect may start here.
             holder.lose()
-
-
-def _key(claim: Claim) -> tuple[Any, str, tuple[int, ...]]:
-    return claim.execution_id, claim.node_key, claim.path

@@ -84,12 +84,16 @@ def claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str) -> dict[UUID,
     return claims
 
 
-def renew(claims: Iterable[Claim]) -> dict[tuple[UUID, str, Path], bool]:
+def renew(claims: Iterable[Claim]) -> dict[Claim, bool]:
     """Extend these leases. Return those to let go of, and whether that is because their execution was cancelled."""
+    # By the fence too: a worker that stood still for long may hold a firing that it has taken over from itself.
+    held = {(claim.execution_id, claim.node_key, claim.path, claim.fence): claim for claim in claims}
     failpoints.reach("before_renew")
     with statements.cursor() as cursor:
-        statements.run(cursor, "renew", lease=lease(), claims=statements.records([c.as_record() for c in claims]))
-        return {(execution_id, key, tuple(path)): is_cancelled for execution_id, key, path, is_cancelled in cursor}
+        statements.run(
+            cursor, "renew", lease=lease(), claims=statements.records([c.as_record() for c in held.values()])
+        )
+        return {held[id_, key, tuple(path), fence]: is_cancelled for id_, key, path, fence, is_cancelled in cursor}
 
 
 def give_up(claims: Iterable[Claim]) -> None:

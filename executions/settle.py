@@ -257,6 +257,8 @@ def _settled_before(batch: Batch) -> Settled | None:
         fence, status = found.get((claim.node_key, claim.path), (0, NodeStatus.RUNNING))
         if fence != claim.fence or status == NodeStatus.RUNNING:
             return None
-    execution = Execution.objects.only("segments_done", "is_stopping", "status").get(pk=batch.execution_id)
-    done = frozenset(execution.segments_done)
+    execution = Execution.objects.only("segments_done", "plan_mark", "is_stopping", "status").get(pk=batch.execution_id)
+    # Numbers of another cut of the plan mean other segments.
+    is_same_cut = execution.plan_mark in ("", batch.plan.mark)
+    done = frozenset(execution.segments_done) if is_same_cut else batch.done_before.union(batch.segments)
     return Settled(done, is_stopping=execution.is_stopping, is_final=execution.is_final)

@@ -75,6 +75,7 @@ class SubGraphs:
         return await answer
 
     def _see_through(self, call: Call) -> Generator[Request, Any, Child]:
+        worker.current().clear_suspect(call.caller.fence)
         child: Child = yield Request(Needs.CHILDREN, call)
         return (yield from self._drive(child, with_cpu=True))
 

@@ -59,6 +59,12 @@ class Worker:
                 self._suspect = claim
             return self._suspect == claim
 
+    def clear_suspect(self, fence: int) -> None:
+        """Let the next one begin: the firing with this fence waits for sub-graphs, and one of those may be the one to blame."""
+        with self._suspecting:
+            if self._suspect and self._suspect.fence == fence:
+                self._suspect = None
+
     def enter(self, run: Run) -> None:
         """Watch over a lane until it leaves."""
         self._runs.add(run)

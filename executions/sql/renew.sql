@@ -12,7 +12,7 @@ WITH relaxed AS MATERIALIZED (
     WHERE mine.execution_id = held.execution_id AND mine.node_key = held.node_key AND mine.item_path = held.item_path
       AND mine.fence = held.fence AND mine.status = 'RUNNING' AND (SELECT true FROM relaxed)
 )
-SELECT n.execution_id, n.node_key, n.item_path, n.fence = held.fence AS is_cancelled
+SELECT n.execution_id, n.node_key, n.item_path, held.fence, n.fence = held.fence AS is_cancelled
 FROM held
 JOIN executions_nodeexecution AS n
     ON n.execution_id = held.execution_id AND n.node_key = held.node_key AND n.item_path = held.item_path

@@ -129,7 +129,7 @@ def test_what_takes_longer_is_handed_on_at_once_with_what_it_has_used(hurried):
     ends_within_s(old)
 
     assert old.process.returncode == 0
-    assert rows(ids) == {(NodeStatus.RUNNING, 1, 0)}
+    assert rows(ids) == {(NodeStatus.RUNNING, 2, 0)}
     cancel(ids)
     assert set(Execution.objects.filter(pk__in=ids).values_list("input_tokens", "cost_microcredits")) == {(6, 6)}
 
@@ -157,7 +157,7 @@ def test_a_block_that_computes_is_ended_and_handed_on(hurried):
     wait_until(lambda: set(hurried.effects_of(ids).values()) == {2}, within_s=8.0, what="The second beginning")
     ends_within_s(old)
 
-    assert rows(ids) == {(NodeStatus.RUNNING, 1, 0)}
+    assert rows(ids) == {(NodeStatus.RUNNING, 2, 0)}
     cancel(ids)
 
 

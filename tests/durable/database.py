@@ -69,9 +69,9 @@ class Database(Settling):
                 self._write(replace(kept, rows=rows))
         return claims
 
-    def renew(self, claims: Iterable[Claim]) -> dict[tuple[UUID, str, Path], bool]:
+    def renew(self, claims: Iterable[Claim]) -> dict[Claim, bool]:
         """`renew.sql`."""
-        gone: dict[tuple[UUID, str, Path], bool] = {}
+        gone: dict[Claim, bool] = {}
         with self._transaction(is_relaxed=True):
             for claim in claims:
                 kept = self._read(claim.execution_id)
@@ -80,7 +80,7 @@ class Database(Settling):
                     continue
                 is_cancelled = kept.status is Status.CANCELLING or row.status is NodeStatus.CANCELLED
                 if row.fence != claim.fence or is_cancelled:
-                    gone[claim.execution_id, claim.node_key, claim.path] = row.fence == claim.fence
+                    gone[claim] = row.fence == claim.fence
                 if row.fence == claim.fence and row.status is NodeStatus.RUNNING:
                     self._set(kept, claim, replace(row, lease_expires_at=self.clock.now + LEASE_S))
         return gone

@@ -220,7 +220,9 @@ class Settling:
                 return None
         if not claims:
             return None
-        return Settled(frozenset(kept.done), is_stopping=kept.is_stopping, is_final=kept.is_final)
+        is_same_cut = batch.plan.mark == kept.plan.mark
+        done = frozenset(kept.done) if is_same_cut else batch.done_before.union(batch.segments)
+        return Settled(done, is_stopping=kept.is_stopping, is_final=kept.is_final)
 
     def _end_stopped(self, execution_id: UUID) -> None:
         kept = self._read(execution_id)

@@ -88,7 +88,7 @@ class Worker:
         if database is not None:
             gone = database.renew(held)
             for claim, holder in held.items():
-                is_cancelled = gone.get((claim.execution_id, claim.node_key, claim.path))
+                is_cancelled = gone.get(claim)
                 if is_cancelled:
                     holder.cancel()
                 elif is_cancelled is False:

@@ -65,3 +65,14 @@ def test_a_message_that_names_what_this_cut_has_not_is_left_alone():
     execution = make_execution(two_segments())
 
     assert look([Work(execution.pk, Lane("default", (7,)))]) == [None]
+
+
+def test_a_settle_whose_answer_was_lost_is_not_told_the_numbers_of_another_cut():
+    execution = make_execution(two_segments(), segments_done=[1], plan_mark="another", status=Status.RUNNING)
+    plan = plan_of(execution.version_id)
+    batch = make_batch(execution, [make_ended(plan, make_claim(execution, "a"))], segments=[0])
+    settle([batch])
+
+    (again,) = settle([batch])
+
+    assert again.done == {0}

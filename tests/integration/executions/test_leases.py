@@ -241,15 +241,23 @@ class TestRenew:
 
         lost = leases.renew([mine])
 
-        assert lost == {(execution.pk, "only", ()): False}
+        assert lost == {mine: False}
         assert NodeExecution.objects.get(execution=execution).lease_expires_at == before
+
+    def test_of_a_firing_that_a_worker_took_over_from_itself_only_the_earlier_claim_is_lost(self):
+        execution = make_execution()
+        before = make_claim(execution)
+        expire_all(execution)
+        mine = make_claim(execution)
+
+        assert leases.renew([before, mine]) == {before: False}
 
     def test_says_what_was_cancelled(self):
         execution = make_execution()
         mine = make_claim(execution)
         Execution.objects.filter(pk=execution.pk).move(Status.CANCELLING)
 
-        assert leases.renew([mine]) == {(execution.pk, "only", ()): True}
+        assert leases.renew([mine]) == {mine: True}
 
     def test_leaves_what_has_ended(self):
         execution = make_execution(status=Status.RUNNING)

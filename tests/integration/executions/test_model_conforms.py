@@ -105,14 +105,9 @@ class Both:
             self.claims += [(claim, theirs[claim.node_key, claim.path]) for claim in granted]
 
     def renew(self) -> None:
-        # One claim for each firing: of two, either may be told of.
-        pairs = list(
-            {
-                (real.execution_id, real.node_key, real.path): (real, model)
-                for real, model in self.some(self.claims, 6)
-            }.values()
-        )
-        same(leases.renew([real for real, _ in pairs]), self.model.renew([model for _, model in pairs]))
+        pairs = self.some(self.claims, 6)
+        real, model = leases.renew([real for real, _ in pairs]), self.model.renew([model for _, model in pairs])
+        same([real.get(one) for one, _ in pairs], [model.get(one) for _, one in pairs])
 
     def give_up(self) -> None:
         pairs = self.some(self.claims, 2)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
 import redis
 from django.db import connection
 
+from agentplatform.lib.clock import now
 from agentplatform.lib.ids import uuid7
 from blocks import registry
 from blocks.sdk import Block, BlockCostConfig, BlockError, BlockSchema, Placement, Retry
@@ -25,7 +27,7 @@ from executions.engine.waits import WaitKind, WaitStatus
 from executions.errors import NotRunning
 from executions.lane_run import Needs
 from executions.messages import Work
-from executions.models import Execution, Wait
+from executions.models import Execution, NodeExecution, Wait
 from executions.plans import plan_of
 from graphs import services as graph_services
 from graphs.models import GraphVersion
@@ -412,6 +414,45 @@ class TestBeginningAgain:
         assert isinstance(before, Child)
         assert [row.pk for row in children_of(ended) if row.call_key == "1"] == [before.id]
         assert ended.outputs == {"result": [{"result": 5}, {"result": "before"}]}
+
+    def test_is_not_kept_from_it_where_both_may_have_ended_workers(self, owner, settings):
+        """Only one of those that workers were lost with begins at a time; who waits for a sub-graph must not keep it from beginning."""
+        version = echo(owner)
+        execution = make_execution(calling(owner, "agent-block", agent_id=str(version.graph_id), inputs={"item": 7}))
+        settings.AGENTPLATFORM_LEASE_S = -1
+        caller = Caller(execution.pk, "call", (), make_claim(execution, "call").fence, owner.pk, 0)
+        (child,) = children.begin([Call(caller, "0", False, graph_id=str(version.graph_id), inputs={"item": 7})])
+        assert isinstance(child, Child)
+        make_claim(Execution.objects.get(pk=child.id), "echo")
+        settings.AGENTPLATFORM_LEASE_S = 10
+        NodeExecution.objects.all().update(crashes=1)
+
+        ended = drive(execution)
+
+        assert (ended.status, ended.outputs) == (Status.SUCCEEDED, {"result": {"result": 7}})
+
+    @pytest.mark.parametrize(("code", "is_begun_anew"), [("", False), ("PROBE_FAILED", True)])
+    def test_begins_what_failed_anew_only_if_it_has_failed_itself(self, owner, code, is_begun_anew):
+        """An attempt without a code was cut short, as by a deploy."""
+        version = echo(owner)
+        execution = make_execution(calling(owner, "agent-block", agent_id=str(version.graph_id), inputs={"item": 7}))
+        claim = make_claim(execution, "call")
+        call = Call(
+            Caller(execution.pk, "call", (), claim.fence, owner.pk, 0),
+            "0",
+            False,
+            graph_id=str(version.graph_id),
+            inputs={"item": 7},
+        )
+        (before,) = children.begin([call])
+        assert isinstance(before, Child)
+        Execution.objects.filter(pk=before.id).move(Status.FAILED, ended_at=now(), error_code="PROBE_FAILED")
+        NodeExecution.objects.filter(execution=execution).update(history=[{"attempt": 1, "code": code}])
+
+        (found,) = children.begin([replace(call, caller=replace(call.caller, has_past=True))])
+
+        assert isinstance(found, Child)
+        assert (found.id != before.id) == is_begun_anew
 
     def test_has_not_the_right_to_begin_what_the_next_one_is_at(self, owner):
         child = echo(owner)

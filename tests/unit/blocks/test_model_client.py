@@ -53,7 +53,9 @@ async def test_sends_the_prompt_the_key_and_only_what_is_set(server: HTTPServer)
     assert seen == [({"model": "small", "messages": messages, "max_tokens": 9}, "Bearer sk-canary")]
 
 
-async def test_sends_the_same_key_with_the_same_question_of_a_firing_and_another_with_another(server: HTTPServer) -> None:
+async def test_sends_the_same_key_with_the_same_question_of_a_firing_and_another_with_another(
+    server: HTTPServer,
+) -> None:
     seen: list[str | None] = []
 
     def answer(request: Request) -> Response:
