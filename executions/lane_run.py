@@ -201,11 +201,11 @@ class LaneRun:
             # News may have come in while this lane had to wait for its turn at the database.
             if (yield from self._claim(to_claim)) or self.ended:
                 continue
-            if not self.waits:
-                break
             # That it is lost may have been heard while it did not listen: then no news will ever come.
-            if not self.is_lost:
+            if self.waits and not self.is_lost:
                 yield Request(Needs.NEWS, self)
+            elif not self.is_lost:
+                break
             if self.is_lost:
                 raise LeaseLost
         if (self.is_stopping or self.was_refused) and not self.is_over:

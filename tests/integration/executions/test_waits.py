@@ -496,7 +496,7 @@ class TestAnEvent:
 
         told = waits.send_event(owner_id=owner.pk, name="paid", payload={"amount": 80})
 
-        assert (told, broker.llen("default")) == (2, 1)
+        assert told == 2
         assert [work_off(one).outputs for one in (first, second)] == [{"came": [{"amount": 80}]}] * 2
         assert [work_off(one).status for one in (other, foreign)] == [Status.WAITING] * 2
 
