@@ -397,9 +397,7 @@ class TestHeartbeat:
         first, second, late = make_execution(), make_execution(), Listener()
         heartbeat.hold({make_claim(first): Listener()})
         claim = make_claim(second)
-        wait_until(listeners, what="Listening")
-        notify(second.pk)
-        wait_until(lambda: second.pk in heartbeat._cancelled, what="Hearing")
+        wait_until(lambda: notify(second.pk) or second.pk in heartbeat._cancelled, what="Hearing")
 
         heartbeat.hold({claim: late})
 
