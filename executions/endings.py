@@ -21,7 +21,7 @@ def follow_up(settled: Iterable[Settled | Exception]) -> None:
     if any(one.others_wait for one in ended):
         admission.admit_soon()
     wake_parents([one.execution_id for one in ended if one.execution_id and one.parent_id])
-    end_stopped({one.parent_id for one in ended if one.parent_id})
+    end_stopped({one.parent_id for one in ended if one.parent_id and one.is_cancelling})
 
 
 def look_after_children(batches: Iterable[Batch]) -> None:

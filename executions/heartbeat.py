@@ -55,6 +55,8 @@ class Heartbeat:
         if not claims:
             return
         with self._lock:
+            if not self._held:
+                self._renewed_at = time.monotonic()
             self._held.update(claims)
             known = self._cancelled.keys() & {claim.execution_id for claim in claims}
         self._is_needed.set()
@@ -68,11 +70,19 @@ class Heartbeat:
             if not self._held:
                 self._is_needed.clear()
 
+    def give_up_if_late(self) -> None:
+        """Let go of what was not renewed for a whole lease. The watch asks too: a renewal may wait long for its answer."""
+        with self._lock:
+            if time.monotonic() - self._renewed_at <= settings.AGENTPLATFORM_LEASE_S:
+                return
+            held = set(self._held.values())
+        for holder in held:
+            # What it holds may belong to somebody else by now, so no further effect may start here.
+            holder.lose()
+
     def _keep_beating(self) -> None:
         while True:
-            if not self._is_needed.is_set():
-                self._is_needed.wait()
-                self._renewed_at = time.monotonic()
+            self._is_needed.wait()
             due_at = time.monotonic() + settings.AGENTPLATFORM_HEARTBEAT_S
             try:
                 self._listen()
@@ -85,7 +95,7 @@ class Heartbeat:
                 is_away = isinstance(error, OperationalError | InterfaceError)
                 logger.warning("Leases could not be renewed: %s", error, exc_info=not is_away)
                 connection.close()
-                self._give_up_if_late()
+                self.give_up_if_late()
                 time.sleep(max(0.0, min(due_at - time.monotonic(), 1.0)))
 
     def _listen(self) -> None:
@@ -97,6 +107,7 @@ class Heartbeat:
         self._listens_on = connection.connection
 
     def _renew(self) -> None:
+        asked_at = time.monotonic()
         with self._lock:
             held = dict(self._held)
         gone = leases.renew(held) if held else {}
@@ -104,7 +115,7 @@ class Heartbeat:
             holder.lose()
         for holder in {holder for claim, holder in held.items() if gone.get(claim)}:
             holder.cancel()
-        self._renewed_at = time.monotonic()
+        self._renewed_at = asked_at
 
     def _hear(self, *, until: float) -> Iterator[set[UUID]]:
         """Yield what is told until then. Where nothing is ever told, as behind some poolers, a renewal tells the same a little later."""
@@ -123,12 +134,3 @@ class Heartbeat:
     def _tell_cancelled(self, cancelled: set[UUID], held: Mapping[Claim, Holder]) -> None:
         for holder in {holder for claim, holder in held.items() if claim.execution_id in cancelled}:
             holder.cancel()
-
-    def _give_up_if_late(self) -> None:
-        if time.monotonic() - self._renewed_at <= settings.AGENTPLATFORM_LEASE_S:
-            return
-        with self._lock:
-            held = set(self._held.values())
-        for holder in held:
-            # What it holds may belong to somebody else by now, so no further effect may start here.
-            holder.lose()

@@ -32,7 +32,14 @@ def end_locked(execution_ids: Collection[UUID] | None) -> list[Settled]:
             send("cancel_rows", ids=[execution_id for execution_id, _ in found])
             rows = send("finish", finished=statements.records([_end(*one) for one in found]))
         ended += [
-            Settled(frozenset(), is_final=True, execution_id=execution_id, parent_id=parent_id, others_wait=others_wait)
+            Settled(
+                frozenset(),
+                is_final=True,
+                is_cancelling=True,
+                execution_id=execution_id,
+                parent_id=parent_id,
+                others_wait=others_wait,
+            )
             for execution_id, parent_id, others_wait in rows
         ]
     return ended

@@ -113,10 +113,10 @@ def _resume(root: UUID) -> None:
         # A time limit does not count the pause.
         paused.filter(pk__in=sent, resumed_at__isnull=False).update(resumed_at=Now())
         # What stands in line is admitted when its turn comes.
-        paused.exclude(pk__in=sent).update(is_paused=False)
+        if paused.exclude(pk__in=sent).update(is_paused=False):
+            transaction.on_commit(admission.admit_soon, robust=True)
         paused.filter(pk__in=sent).update(is_paused=False, launched_at=Now())
         transaction.on_commit(partial(launch.launch, sent), robust=True)
-        transaction.on_commit(admission.admit_soon, robust=True)
 
 
 def _refuse_if_over(execution_id: UUID) -> None:

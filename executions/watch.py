@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -22,7 +23,7 @@ from django.db import connection
 
 from executions import closing, last_resort
 from executions.begun import Begun, Why
-from executions.heartbeat import Holder
+from executions.heartbeat import Heartbeat, Holder
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +57,16 @@ class Watch:
     """The thread that looks at everything that runs, a few times a second."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, thread: threading.Thread, tasks: Mapping[Any, Begun], runs: set[Run]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        thread: threading.Thread,
+        tasks: Mapping[Any, Begun],
+        runs: set[Run],
+        heartbeat: Heartbeat,
     ) -> None:
         self.is_doomed = False
         self._loop, self._thread, self._tasks, self._runs = loop, thread, tasks, runs
+        self._heartbeat = heartbeat
         self._looked_at = self._answered_at = time.monotonic()
         self._is_asked = False
         self._is_told = False
@@ -90,6 +97,7 @@ class Watch:
         self._arm_last_resort(moment)
         if stood_still:
             return
+        self._heartbeat.give_up_if_late()
         self._close_if_asked(moment)
         self._look_at_firings(moment)
         self._look_at_loop(moment)
@@ -185,7 +193,7 @@ class Watch:
             return
         courses = [one.course for one in list(self._tasks.values())]
         courses += [begun.course for run in runs if (begun := run.computing)]
-        left_s = [-course.over_s(moment) for course in courses if course.context]
+        left_s = [-over_s for course in courses if isfinite(over_s := course.over_s(moment))]
         if runs and not (left_s and closing.is_pool_process()):
             # So long may take what begins before the next look; what computes for long sees to itself.
             left_s.append(settings.AGENTPLATFORM_BLOCK_TIMEOUT_S)

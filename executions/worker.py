@@ -43,7 +43,7 @@ class Worker:
         self._heartbeat = Heartbeat()
         blocks = threading.Thread(target=self.loop.run_forever, name="blocks", daemon=True)
         blocks.start()
-        self._watch = Watch(self.loop, blocks, self.firings, self._runs)
+        self._watch = Watch(self.loop, blocks, self.firings, self._runs, self._heartbeat)
         self._heartbeat.start()
         self._watch.start()
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import kubernetes_validate
 import pytest
 import yaml
+from django.conf import settings
 
 from agentplatform.local.paths import ROOT
 
 KUBERNETES = "1.34"
+#: The default of AGENTPLATFORM_SOFT_SHUTDOWN_S, and what docs/operations.md says it takes beyond that.
+WORKER_STOPS_WITHIN_S = settings.AGENTPLATFORM_SOFT_SHUTDOWN_S + 10
 MANIFESTS = [
     pytest.param(document, id=f"{path.name}-{document['kind']}")
     for path in sorted((ROOT / "deploy").glob("*.yaml"))
@@ -43,6 +46,20 @@ def test_is_probed(deployment):
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
 
     assert {"startupProbe", "livenessProbe"} <= set(container)
+
+
+@pytest.mark.parametrize("deployment", [param for param in DEPLOYMENTS if "worker" in param.id])
+def test_workers_are_given_the_time_they_need_to_hand_on_what_runs(deployment):
+    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= WORKER_STOPS_WITHIN_S
+
+
+@pytest.mark.parametrize("name", ["worker", "worker-cpu"])
+def test_compose_gives_workers_the_same_time(name):
+    assert int(COMPOSE["services"][name]["stop_grace_period"].removesuffix("s")) >= WORKER_STOPS_WITHIN_S
+
+
+def test_nothing_makes_a_cold_stop_of_sigterm():
+    assert "REMAP_SIGTERM" not in (ROOT / "Dockerfile").read_text()
 
 
 def test_compose_runs_the_same_processes_as_kubernetes():

@@ -193,7 +193,7 @@ class Settling:
         kept = self._without_idle(kept, keeps_errors=not state.is_cancelling)
         if state.is_cancelling:
             self._write(replace(kept, status=Status.FAILED if kept.error_code else Status.CANCELLED))
-            return Settled(frozenset(), is_final=True)
+            return Settled(frozenset(), is_final=True, is_cancelling=True)
         self._write(kept)
         return self._finish(batch, Status.FAILED, self._outputs(batch))
 

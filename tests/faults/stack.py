@@ -96,8 +96,9 @@ class Member:
 
         try:
             wait_until(is_decided, within_s=within_s, what=f"The start of {self.name}")
-        finally:
-            assert self.is_ready, f"{self.name} did not come up:\n{self.tail()}"
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.tail()}") from None
+        assert self.is_up, f"{self.name} did not come up:\n{self.tail()}"
 
     def kill9(self) -> None:
         """Kill it and all that belongs to it."""
@@ -127,8 +128,16 @@ class Member:
 class Stack:
     """PostgreSQL, a broker, the web, beat and workers; whoever made it may kill, stop and start each."""
 
-    def __init__(self, folder: Path, *, broker: str = "valkey", leases: Mapping[str, str] = SHORT_LEASES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        broker: str = "valkey",
+        leases: Mapping[str, str] = SHORT_LEASES,
+        effects: Path | None = None,
+    ) -> None:
         self.folder = folder
+        self.effects = effects or folder / "effects.jsonl"
         self.leases = leases
         self.logs = folder / "logs"
         self.postgres = Postgres(folder / "postgres")
@@ -144,7 +153,7 @@ class Stack:
         """Start the servers and the sink."""
         self.logs.mkdir(parents=True)
         self.folder.chmod(0o711)  # PostgreSQL's own user passes through to its data
-        self.sink = self._kept.enter_context(running_sink(self.folder / "effects.jsonl"))
+        self.sink = self._kept.enter_context(running_sink(self.effects))
         # Made once: to make PostgreSQL's again would remove the folder of its socket.
         for service in (self.postgres.service(), self.valkey.service()):
             self.add(Member(service.name, lambda _, service=service: service, self.logs))

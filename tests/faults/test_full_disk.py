@@ -33,8 +33,9 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_a_full_disk_of_the_database_loses_nothing(small_disk: Path, django_db_blocker: Any):
-    with django_db_blocker.unblock(), running_stack(small_disk / "stack") as stack, stack.attached():
+def test_a_full_disk_of_the_database_loses_nothing(small_disk: Path, tmp_path: Path, django_db_blocker: Any):
+    running = running_stack(small_disk / "stack", effects=tmp_path / "effects.jsonl")
+    with django_db_blocker.unblock(), running as stack, stack.attached():
         for member in (stack.web(), stack.beat(), stack.worker("one", is_kept=True)):
             member.wait()
         load, shape = Load(stack), make_one()
