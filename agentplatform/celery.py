@@ -18,6 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentplatform.settings")
 logger = logging.getLogger(__name__)
 
 ALIVE_EVERY_S = 5.0
+SAME_CONNECTION_EVERY_S = 2.0
 
 transport.install()
 app = Celery("agentplatform")
@@ -52,7 +53,38 @@ class AliveFile(bootsteps.StartStopStep):
             self.timer = None
 
 
+class SameConnection(bootsteps.StartStopStep):
+    """Have the consumer start anew when its connection was closed and nobody told it.
+
+    When RabbitMQ closes a connection just as it begins, kombu opens another later on by itself, which the event loop does not listen to.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        self.timer: Any = None
+        super().__init__(parent, **options)
+
+    def start(self, parent: Any) -> None:
+        """Look at the connection as long as it should be this one."""
+        link, opened = parent.connection, parent.connection.connection
+
+        def look() -> None:
+            if link.connected and link.connection is opened:
+                return
+            raise link.recoverable_connection_errors[0]("The connection to the broker is not the one that was opened.")
+
+        self.timer = parent.timer.call_repeatedly(SAME_CONNECTION_EVERY_S, look)
+
+    def stop(self, parent: Any) -> None:
+        """Look no more."""
+        if self.timer:
+            self.timer.cancel()
+            self.timer = None
+
+
 app.steps["consumer"].add(AliveFile)
+app.steps["consumer"].add(SameConnection)
 
 
 @signals.worker_shutting_down.connect
