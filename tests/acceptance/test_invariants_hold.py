@@ -14,6 +14,7 @@ from tests.acceptance.crew import SHORT_LEASES, Crew, start_many, two_ways, wait
 from tests.acceptance.probes import PROBES
 from tests.factories import make_published, make_user
 from tests.invariants import assert_invariants_hold
+from tests.scale import many
 from tests.servers import wait_until
 from tests.strategies import random_graph
 
@@ -37,7 +38,7 @@ def _as_the_workers(settings: Any) -> None:
         setattr(settings, name, value)
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [30, pytest.param(many(120), marks=pytest.mark.slow)])
 def test_hold_while_graphs_of_every_kind_run(crew, count):
     ids = []
     for seed in range(count):
@@ -50,7 +51,7 @@ def test_hold_while_graphs_of_every_kind_run(crew, count):
     assert_invariants_hold()
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [10, pytest.param(many(50), marks=pytest.mark.slow)])
 def test_hold_while_workers_are_killed(crew, count):
     ids = start_many(two_ways(), count)
 

@@ -30,6 +30,7 @@ from tests.acceptance.crew import (
 from tests.acceptance.hostile import HOSTILE, Compute, HoldLoop, Spend, Swallow
 from tests.acceptance.probes import PROBES, Act, ActOnce
 from tests.factories import rows_of
+from tests.scale import many
 from tests.servers import Worker, start_worker, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -178,8 +179,8 @@ def test_a_rolling_restart_under_load_loses_nothing(tmp_path, django_db_setup, s
     with crew_in(tmp_path, {"AGENTPLATFORM_SOFT_SHUTDOWN_S": "2"}) as crew:
         workers = [crew.default, start_worker("default", "threads", extra_env=crew.environment)]
         try:
-            ids = start_many(two_ways(), 200)
-            wait_until(lambda: len(crew.effects_of(ids)) > 100, what="The load")
+            ids = start_many(two_ways(), many(100))
+            wait_until(lambda: len(crew.effects_of(ids)) > many(50), what="The load")
 
             for place, old in enumerate(workers):
                 ask_to_stop(old)

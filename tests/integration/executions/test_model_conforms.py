@@ -40,6 +40,7 @@ from tests.durable.clock import Clock
 from tests.durable.database import GRACE_S, LEASE_S, Database
 from tests.durable.kept import Kept, cut_finer
 from tests.factories import make_ended, make_execution, make_published
+from tests.scale import many
 
 pytestmark = pytest.mark.django_db
 
@@ -403,4 +404,4 @@ def test_a_few_sequences_of_calls_do_the_same():
 
 @pytest.mark.slow
 def test_many_sequences_of_calls_do_the_same():
-    run(range(100, 140))
+    run(range(100, 100 + many(14)))

@@ -306,6 +306,7 @@ class TestStop:
         assert services.stop(execution, TOO_LONG).error_code == ""
 
 
+@pytest.mark.django_db(transaction=True)
 class TestSweep:
     def test_ends_what_lost_its_workers_while_it_was_cancelled(self):
         execution = make_execution(two_nodes())

@@ -24,12 +24,13 @@ from tests.durable.events import EVENTS, LIMITS, MANNERS, happen, live_by_chance
 from tests.durable.kept import cut_finer
 from tests.durable.probes import CURRENT, Manner, Way
 from tests.durable.world import World
+from tests.scale import many
 from tests.strategies import Drawn, graphs
 
 pytestmark = pytest.mark.usefixtures("in_memory")
 
 #: By seed, in blocks; small graphs meet more of what matters in fewer events.
-A_FEW, MANY_BLOCKS, BLOCK = 300, 12, 350
+A_FEW, MANY_BLOCKS, BLOCK = 300, 12, many(180)
 SIZES = ((4, 60), (6, 150), (12, 300))
 #: An event of this weight is offered once for drawing, one of more weight more often.
 UNIT = 40
@@ -122,7 +123,7 @@ def test_keeps_every_promise_in_drawn_histories():
 
 @pytest.mark.slow
 def test_keeps_every_promise_in_many_drawn_histories():
-    run_drawn(examples=500, events=60)
+    run_drawn(examples=many(250), events=60)
 
 
 def small(*nodes: NodeSpec, links: Sequence[LinkSpec] = (), chunk: int = 100) -> World:

@@ -12,6 +12,7 @@ from executions.engine.compile import Limits
 from tests.durable.events import LIMITS, live_undisturbed
 from tests.durable.probes import CURRENT, Manner
 from tests.durable.world import World
+from tests.scale import many
 from tests.strategies import Drawn, graphs, random_graph
 from tests.unit.test_reference import SEEDS_THAT_COLLIDE_ON_ONE_LINK
 
@@ -42,7 +43,7 @@ def test_ends_as_the_reference_for_hundreds_of_graphs():
 @pytest.mark.slow
 @pytest.mark.parametrize("block_of_seeds", range(1, 6))
 def test_ends_as_the_reference_for_thousands_of_graphs(block_of_seeds):
-    for seed in range(block_of_seeds * 1000, block_of_seeds * 1000 + 300):
+    for seed in range(block_of_seeds * 1000, block_of_seeds * 1000 + many(200)):
         check(random_graph(seed, may_stop=seed % 4 == 0), seed, LIMITS[seed % 3])
 
 
