@@ -43,7 +43,7 @@ def check_engine(**_: Any) -> list[checks.CheckMessage]:
     return [
         checks.Error(
             "AGENTPLATFORM_HEARTBEAT_S must be less than half of AGENTPLATFORM_LEASE_S.",
-            hint="One late heartbeat must not cost a worker its leases. The defaults are 2.5 and 10.",
+            hint="One late heartbeat must not cost a worker its leases. The defaults are 1.5 and 6.",
             id=f"{TAG}.E050",
         )
     ]

@@ -126,13 +126,13 @@ OPENAI_MODEL = env_str("OPENAI_MODEL", "gpt-4o-mini")  # what an LLM block uses 
 
 # --- The engine ---
 AGENTPLATFORM_LEASE_S = env_float(
-    "AGENTPLATFORM_LEASE_S", 10.0, minimum=0.1
+    "AGENTPLATFORM_LEASE_S", 6.0, minimum=0.1
 )  # how long a dead worker's nodes stay its own
 AGENTPLATFORM_HEARTBEAT_S = env_float(
-    "AGENTPLATFORM_HEARTBEAT_S", 2.5, minimum=0.05
+    "AGENTPLATFORM_HEARTBEAT_S", 1.5, minimum=0.05
 )  # two may be missed within one lease
 AGENTPLATFORM_RECONCILE_S = env_float(
-    "AGENTPLATFORM_RECONCILE_S", 5.0, minimum=0.1
+    "AGENTPLATFORM_RECONCILE_S", 2.0, minimum=0.1
 )  # longest silence after a lost message
 AGENTPLATFORM_LANES = env_int("AGENTPLATFORM_LANES", 4, minimum=1)  # parallel tasks a wave is packed into
 AGENTPLATFORM_CHUNK_ITEMS = env_int("AGENTPLATFORM_CHUNK_ITEMS", 100, minimum=1)  # items of one node in one task
