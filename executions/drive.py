@@ -15,9 +15,10 @@ from executions.batch import Batch, Settled
 from executions.engine.compile import Lane
 from executions.engine.items import Path
 from executions.errors import LeaseLost, NotRunning
-from executions.lane_run import Inbox, LaneRun, Listener, Needs, Request, Steps
+from executions.lane_run import LaneRun
 from executions.leases import Claim, Wanted
 from executions.messages import Work
+from executions.needs import Inbox, Listener, Needs, Request, Steps
 from executions.route import Route
 from executions.settle import settle
 from executions.snapshot import look

@@ -7,12 +7,10 @@ between threads. What waits is handed to the event loop of the process; so one t
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import Enum, auto
-from queue import SimpleQueue
 from threading import get_ident
-from typing import Any, Protocol
+from typing import Any
 
 from django.conf import settings
 
@@ -33,6 +31,7 @@ from executions.firing import MAX_CRASHES, values_of
 from executions.leases import Claim, Wanted
 from executions.limits import FiringCount, refuse_large_inputs
 from executions.models import Execution
+from executions.needs import Inbox, Needs, Request, Unsettled
 from executions.on_loop import OnLoop
 from executions.rest import rest_if_idle
 from executions.route import Route
@@ -43,57 +42,6 @@ from executions.worker import Worker, patiently
 
 #: A firing that workers were lost with again and again waits so long for another such to end.
 SUSPECTS_WAIT_S = 2.0
-
-
-class Needs(Enum):
-    """What a lane needs before it can go on."""
-
-    #: Of a `Work`: its snapshot.
-    LOOK = auto()
-    #: Of an execution's id and wanted firings: the claims that were granted.
-    CLAIMS = auto()
-    #: Of a batch: where the execution stands once it is written.
-    SETTLED = auto()
-    #: Of a listener: that something has happened to it elsewhere; to a lane's run, that one of its firings on the event loop has ended.
-    NEWS = auto()
-    #: Of a call: the sub-graph it has started, now or before.
-    CHILDREN = auto()
-    #: Of a sub-graph's id: where it stands.
-    STATES = auto()
-    #: Of a firing: that the sub-graphs it has started are told to stop.
-    STOP = auto()
-    #: Of a firing: what they have cost.
-    COSTS = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A need of a lane, and what it is about."""
-
-    needs: Needs
-    value: Any
-
-
-#: A lane under way: it yields what it needs and is sent the answer.
-Steps = Generator[Request, Any, None]
-
-
-class Listener(Protocol):
-    """Whoever hears of what happened elsewhere."""
-
-    def hear(self, news: Any) -> None:
-        """Take it in. Called on the thread that drives."""
-        ...
-
-
-class Unsettled(Enum):
-    """Of a firing that has ended and is not settled here."""
-
-    HERE = auto()
-
-
-#: What the thread that drives a lane is told: how a firing on the event loop ended, or only that it should look up.
-Inbox = SimpleQueue[tuple[Listener, Any]]
 
 
 class LaneRun:

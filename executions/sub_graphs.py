@@ -24,8 +24,8 @@ from executions.engine.compile import Canvas, Chain, Lane, Limits, compile
 from executions.engine.segments import CPU_QUEUE
 from executions.engine.status import Status
 from executions.known import ended_segments
-from executions.lane_run import Needs, Request, Steps
 from executions.messages import Work
+from executions.needs import Needs, Request, Steps
 from executions.plans import plan_of
 from executions.route import Route
 

@@ -14,9 +14,10 @@ from executions.engine.compile import Lane
 from executions.engine.plan import Plan
 from executions.errors import LeaseLost, NotRunning
 from executions.heartbeat import Holder
-from executions.lane_run import Inbox, LaneRun, Needs, Request, Steps
+from executions.lane_run import LaneRun
 from executions.leases import Claim
 from executions.messages import Work
+from executions.needs import Inbox, Needs, Request, Steps
 from executions.route import Route
 from tests.durable.clock import Clock, VirtualLoop
 from tests.durable.database import LEASE_S, Database

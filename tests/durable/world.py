@@ -22,9 +22,9 @@ from executions.engine.reuse import Earlier, reusable
 from executions.engine.status import NodeStatus, Status
 from executions.engine.waits import WaitKind, WaitStatus
 from executions.firing import values_of
-from executions.lane_run import Needs
 from executions.leases import Claim
 from executions.messages import Work
+from executions.needs import Needs
 from executions.route import Route
 from tests import reference
 from tests.blocks import TEST_BLOCKS, number_of

@@ -21,10 +21,11 @@ from executions.engine.compile import Chord, Lane, Limits, compile
 from executions.engine.spec import LinkSpec, NodeSpec
 from executions.engine.status import NodeStatus, Status
 from executions.errors import LeaseLost
-from executions.lane_run import Inbox, LaneRun, Needs, Request
+from executions.lane_run import LaneRun
 from executions.leases import Wanted
 from executions.messages import Work
 from executions.models import Execution
+from executions.needs import Inbox, Needs, Request
 from executions.plans import plan_of
 from executions.settle import settle
 from executions.snapshot import look

@@ -20,10 +20,11 @@ from executions.begun import Stop, Why
 from executions.engine.compile import Lane
 from executions.engine.spec import LinkSpec
 from executions.engine.status import NodeStatus, Status
-from executions.lane_run import Inbox, LaneRun, Needs, Request
+from executions.lane_run import LaneRun
 from executions.leases import Wanted
 from executions.messages import Work
 from executions.models import NodeExecution
+from executions.needs import Inbox, Needs, Request
 from executions.settle import settle
 from executions.snapshot import look
 from graphs.models import GraphVersion

@@ -25,9 +25,9 @@ from executions.engine.spec import LinkSpec, NodeSpec
 from executions.engine.status import NodeStatus, Status
 from executions.engine.waits import WaitKind, WaitStatus
 from executions.errors import NotRunning
-from executions.lane_run import Needs
 from executions.messages import Work
 from executions.models import Execution, NodeExecution, Wait
+from executions.needs import Needs
 from executions.plans import plan_of
 from graphs import services as graph_services
 from graphs.models import GraphVersion
