@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 from django.contrib.auth import get_user_model
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
@@ -82,6 +83,18 @@ def api_of(execution: Execution) -> APIClient:
     client = APIClient()
     client.force_authenticate(execution.owner)
     return client
+
+
+def deploy(crew: Crew) -> None:
+    """Stop a worker as a deployment does, and start the next."""
+    crew.default.stop()
+    crew.replace_default()
+
+
+def a_day_passes(execution: Execution) -> None:
+    """Let what is due within a day be due now."""
+    open_waits = Wait.objects.open().filter(execution_id=execution.pk)
+    open_waits.update(due_at=F("due_at") - timedelta(days=1, seconds=1))
 
 
 def branching() -> GraphVersion:
@@ -179,6 +192,31 @@ def test_beat_wakes_what_has_slept_long_enough(crew):
         ended = services.wait(execution.pk, timeout_s=30)
 
     assert (ended.status, ended.outputs) == (Status.SUCCEEDED, {"came": [None]})
+
+
+@pytest.mark.slow
+def test_a_day_and_an_approval_pass_over_three_deploys(crew):
+    asked = {"approval": {"title": "Still?", "timeout_s": 86_400}}
+    execution = rested(start(waiting_graph({"seconds": 86_400}, asked)))
+    due_at = wait_of(execution).due_at
+
+    with running_beat(crew.environment):
+        deploy(crew)
+        kept = wait_of(execution).due_at
+        a_day_passes(execution)
+        wait_until(Wait.objects.open().filter(kind=WaitKind.APPROVAL).exists, within_s=20, what="The approval")
+        deploy(crew)
+        question = wait_of(execution)
+        deploy(crew)
+        a_day_passes(execution)
+        late = api_of(execution).post(f"/api/v1/approvals/{question.pk}/answer/", {"approved": True})
+        services.wait(execution.pk, timeout_s=20)
+
+    ended = Execution.objects.get(pk=execution.pk)
+    assert (kept, late.status_code) == (due_at, 409)
+    assert (ended.status, ended.error_code) == (Status.FAILED, "APPROVAL_TIMED_OUT")
+    # It began once, and once more after each wait: no deploy made it begin.
+    assert set(NodeExecution.objects.filter(execution=execution).values_list("attempt", "crashes")) == {(1, 0)}
 
 
 def test_a_timer_that_is_short_enough_to_see_ends_by_itself(crew):
