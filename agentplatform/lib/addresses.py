@@ -42,6 +42,7 @@ def is_public(address: Address) -> bool:
 
 def parse_literal(host: str) -> Address | None:
     """Return the address that `host` writes in numbers, also in the old ways (`2130706433`, `0x7f.1`), or None for a name."""
+    host = host.removesuffix(".")
     try:
         return ip_address(host.partition("%")[0] if ":" in host else host)
     except ValueError:

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from agentplatform.lib.addresses import AllowedHosts
-from agentplatform.lib.http_errors import HeaderForbidden, HttpBadAnswer, HttpTimeout, HttpUnreachable, UrlForbidden
+from agentplatform.lib.credential_hosts import USUAL_PORTS, check_place
+from agentplatform.lib.http_errors import (
+    HeaderForbidden,
+    HttpBadAnswer,
+    HttpNotConnected,
+    HttpTimeout,
+    HttpUnreachable,
+    UrlForbidden,
+)
 
 if TYPE_CHECKING:
     import httpx2
@@ -54,6 +62,7 @@ class Limits:
 
     timeout_s: float = 30.0
     max_bytes: int = 10 * 1024 * 1024
+    max_redirects: int = MAX_REDIRECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,11 @@ def configure(*, allowed_private: Sequence[str] = ()) -> None:
     _allowed = AllowedHosts.parse(list(allowed_private))
 
 
+def allowed() -> AllowedHosts:
+    """Return which private hosts may be asked, for whoever connects without HTTP."""
+    return _allowed
+
+
 async def request(
     method: str,
     url: str,
@@ -109,26 +123,44 @@ async def request(
     params: Mapping[str, Any] | None = None,
     body: Any = None,
     limits: Limits = Limits(),
+    credential_hosts: Sequence[str] | None = None,
 ) -> Answer:
     """Ask `url` and return the whole answer, whatever its status. A body that is not bytes is sent as JSON.
 
+    Whoever sends a credential along gives its hosts: neither the first address nor a redirect may lead it, or a body, elsewhere.
+
     Raises:
         UrlForbidden: the address, or one it leads to, may not be asked.
+        CredentialHostForbidden: it carries a credential that may not be sent there.
         HeaderForbidden: a header may not be set, or can not be sent.
         HttpTimeout, HttpUnreachable, HttpTooLarge, HttpBadAnswer: as they say.
     """
     import httpx2  # slow to import; whoever only lists blocks never asks anybody
 
     asked = _request(method, url, headers or {}, params, body, limits)
+    if credential_hosts is not None:
+        _check_place(asked.url, credential_hosts)
     try:
         async with asyncio.timeout(limits.timeout_s):
-            return await _follow(transport(), asked)
+            return await _follow(transport(), asked, limits.max_redirects, credential_hosts)
     except (TimeoutError, httpx2.TimeoutException):
         raise HttpTimeout(f"{asked.url.host} did not answer within {limits.timeout_s:g} s.") from None
     except (httpx2.RemoteProtocolError, httpx2.DecodingError) as error:
         raise HttpBadAnswer(f"{asked.url.host} did not answer correctly: {error}.") from None
+    except httpx2.ConnectError:
+        raise HttpNotConnected(f"{asked.url.host} can not be reached.") from None
     except httpx2.TransportError:
         raise HttpUnreachable(f"{asked.url.host} can not be reached.") from None
+
+
+def check_hosts(url: str, allowed_hosts: Sequence[str]) -> None:
+    """Check that a credential may be sent to `url`: before a library is given both.
+
+    Raises:
+        UrlForbidden: this is no address.
+        CredentialHostForbidden: it may not.
+    """
+    _check_place(_parsed(url), allowed_hosts)
 
 
 def client() -> httpx2.AsyncClient:
@@ -147,7 +179,7 @@ def transport() -> GuardedTransport:
     loop = asyncio.get_running_loop()
     with _lock:
         if loop not in _transports:
-            _transports[loop] = GuardedTransport(allowed=lambda: _allowed, max_bytes=Limits().max_bytes)
+            _transports[loop] = GuardedTransport(allowed=allowed, max_bytes=Limits().max_bytes)
         return _transports[loop]
 
 
@@ -170,11 +202,7 @@ def _request(
     import httpx2
 
     _check_headers(headers)
-    try:
-        address = httpx2.URL(url)
-        address = address.copy_merge_params(dict(params)) if params else address
-    except (httpx2.InvalidURL, TypeError, ValueError):
-        raise UrlForbidden("This is not a web address.", hint="Write it in full: https://example.com/path.") from None
+    address = _parsed(url, params)
     content = {"content": body} if isinstance(body, bytes) else {} if body is None else {"json": body}
     return httpx2.Request(
         method.upper(),
@@ -183,6 +211,22 @@ def _request(
         extensions={"max_bytes": limits.max_bytes, "timeout": httpx2.Timeout(limits.timeout_s).as_dict()},
         **content,
     )
+
+
+def _parsed(url: str, params: Mapping[str, Any] | None = None) -> httpx2.URL:
+    import httpx2
+
+    try:
+        address = httpx2.URL(url)
+        return address.copy_merge_params(dict(params)) if params else address
+    except (httpx2.InvalidURL, TypeError, ValueError):
+        raise UrlForbidden("This is not a web address.", hint="Write it in full: https://example.com/path.") from None
+
+
+def _check_place(url: httpx2.URL, allowed_hosts: Sequence[str]) -> None:
+    # As the client has read the address: another reader might see another host in it.
+    port = url.port or USUAL_PORTS.get(url.scheme, 0)
+    check_place(url.raw_host.decode("ascii"), port, allowed_hosts, scheme=url.scheme)
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
@@ -196,8 +240,10 @@ def _check_headers(headers: Mapping[str, str]) -> None:
             )
 
 
-async def _follow(way: GuardedTransport, asked: httpx2.Request) -> Answer:
-    for _ in range(MAX_REDIRECTS + 1):
+async def _follow(
+    way: GuardedTransport, asked: httpx2.Request, max_redirects: int, credential_hosts: Sequence[str] | None
+) -> Answer:
+    for _ in range(max_redirects + 1):
         response = await way.handle_async_request(asked)
         try:
             target = response.headers.get("location") if response.status_code in (301, 302, 303, 307, 308) else None
@@ -206,7 +252,9 @@ async def _follow(way: GuardedTransport, asked: httpx2.Request) -> Answer:
         finally:
             await response.aclose()
         asked = _redirected(asked, response.status_code, target)
-    raise HttpBadAnswer(f"The address leads on more than {MAX_REDIRECTS} times.")
+        if credential_hosts is not None and asked.content:
+            _check_place(asked.url, credential_hosts)  # headers are left behind, but a body may hold the key as well
+    raise HttpBadAnswer(f"The address leads on more than {max_redirects} times.")
 
 
 def _redirected(asked: httpx2.Request, status: int, target: str) -> httpx2.Request:

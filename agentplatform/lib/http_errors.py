@@ -19,6 +19,14 @@ class HeaderForbidden(AppError):
     hint = "Leave it out: the platform sets what the connection needs."
 
 
+class CredentialHostForbidden(AppError):
+    """This credential may not be sent there."""
+
+    code = "CREDENTIAL_HOST_FORBIDDEN"
+    status = 403
+    hint = "A credential goes to the hosts it names, over https or to a port it names. If this is the host you mean, name it there."
+
+
 class HttpTimeout(AppError):
     """The other side took too long."""
 
@@ -33,6 +41,10 @@ class HttpUnreachable(AppError):
     code = "HTTP_UNREACHABLE"
     status = 502
     hint = "Check the address, and that the service is up."
+
+
+class HttpNotConnected(HttpUnreachable):
+    """The other side can not be reached, so it has heard nothing."""
 
 
 class HttpTooLarge(AppError):

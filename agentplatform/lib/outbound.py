@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import cache
-from ipaddress import ip_address
 from typing import Any
 
 import httpcore2
 import httpx2
 
-from agentplatform.lib.addresses import Address, AllowedHosts, is_inside_name, is_public, parse_literal
+from agentplatform.lib.addresses import Address, AllowedHosts
+from agentplatform.lib.connect import Resolve, check_place, checked_addresses, resolve
 from agentplatform.lib.http_errors import HttpBadAnswer, HttpTooLarge, UrlForbidden
 
-#: Below this number live the services of a system: mail, databases of old, shells. Of them, only the web is asked.
-FIRST_FREE_PORT = 1024
-LAST_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_CONNECTIONS = 1_000
 MAX_IDLE_CONNECTIONS = 100
 IDLE_S = 15.0
 ENCODINGS = "gzip, deflate"
 
-Resolve = Callable[[str, int], Awaitable[list[Address]]]
 Allowed = Callable[[], AllowedHosts]
-
-
-async def resolve(host: str, port: int) -> list[Address]:
-    """Return every address of `host`, in the order in which the system would try them."""
-    literal = parse_literal(host)
-    if literal is not None:
-        return [literal]
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [ip_address(str(place[0]).partition("%")[0]) for *_, place in found]
 
 
 class GuardedTransport(httpx2.AsyncHTTPTransport):
@@ -93,23 +79,8 @@ def check_url(url: httpx2.URL, allowed: AllowedHosts) -> None:
         raise UrlForbidden("Only http and https addresses may be asked.")
     if url.userinfo:
         raise UrlForbidden("A name and password do not belong into an address.", hint="Put them into a header.")
-    port = url.port or DEFAULT_PORTS[url.scheme]
-    if not url.host or "%" in url.host:
-        raise UrlForbidden("The address names no host.")
-    if port > LAST_PORT:
-        raise UrlForbidden(f"There is no port {port}.")
-    if (url.host, port) in allowed:
-        return
-    if port < FIRST_FREE_PORT and port not in DEFAULT_PORTS.values():
-        raise UrlForbidden(f"Port {port} may not be asked.")
-    literal = parse_literal(url.host)
-    if not is_public(literal) if literal else is_inside_name(url.host):
-        raise _inside(url.host)
-
-
-def _inside(host: str) -> UrlForbidden:
-    # The same words whatever the reason: they must not tell what the network inside looks like.
-    return UrlForbidden(f"{host} is not on the public internet.")
+    port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
+    check_place(url.host, port, allowed, system_ports=frozenset(DEFAULT_PORTS.values()))
 
 
 class _GuardedBackend(httpcore2.AsyncNetworkBackend):
@@ -139,16 +110,13 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
     async def _checked_addresses(self, host: str, port: int, timeout: float | None) -> list[Address]:
         try:
             async with asyncio.timeout(timeout):
-                addresses = await self._resolve(host, port)
+                addresses = await checked_addresses(host, port, self._allowed(), resolve=self._resolve)
         except TimeoutError:
             raise httpcore2.ConnectTimeout("The name could not be looked up in time.") from None
         except (OSError, UnicodeError):
             raise httpcore2.ConnectError("The name could not be looked up.") from None
         if not addresses:
             raise httpcore2.ConnectError("The name has no address.")
-        # One private address among public ones is enough: the next connection might go there.
-        if (host, port) not in self._allowed() and not all(map(is_public, addresses)):
-            raise _inside(host)
         return addresses
 
     async def connect_unix_socket(

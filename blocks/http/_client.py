@@ -10,7 +10,8 @@ from typing import Any
 from agentplatform.lib import http
 from agentplatform.lib.http import Answer
 from blocks.sdk import Block, BlockError, Retry
-from integrations.providers import DEFAULT_BASE_URLS, ProviderName
+from integrations import providers
+from integrations.providers import ProviderName
 
 #: For blocks that only read: what is over in a moment, mostly.
 RETRY = Retry(on=("HTTP_BAD_ANSWER", "HTTP_TIMEOUT", "HTTP_UNREACHABLE", "PROVIDER_ERROR", "RATE_LIMITED", "TIMEOUT"))
@@ -26,20 +27,25 @@ async def ask_provider(
     params: Mapping[str, Any] | None = None,
     body: Any = None,
 ) -> Answer:
-    """Return what `provider` answers at `path` below its base address.
+    """Return what `provider` answers at `path` below its base address, asked with the node's credential.
 
     Raises:
         BlockError: there is no address, or it answered that it will or can not.
-        AppError: it could not be asked.
+        AppError: it could not be asked; the credential may not be sent there.
     """
     credentials = await block.get_credentials(provider)
-    base_url = credentials.base_url or DEFAULT_BASE_URLS.get(provider, "")
+    known = providers.get(provider)
+    base_url = credentials.base_url or known.base_url
     if not base_url:
         raise BlockError(f"The credential for {provider} has no address.", code="CREDENTIAL_INCOMPLETE")
-    sent = dict(headers or {})
-    if credentials.api_key:
-        sent["Authorization"] = f"Bearer {credentials.api_key}"
-    answer = await http.request(method, base_url.rstrip("/") + path, headers=sent, params=params, body=body)
+    answer = await http.request(
+        method,
+        base_url.rstrip("/") + path,
+        headers={**(headers or {}), **known.headers_for(credentials)},
+        params=params,
+        body=body,
+        credential_hosts=credentials.allowed_hosts,
+    )
     if not answer.is_success:
         raise refusal(provider, answer.status, headers=answer.headers)
     return answer

@@ -12,7 +12,9 @@ from agentplatform.lib import http
 from agentplatform.lib.http import Answer
 from agentplatform.lib.http_errors import HttpBadAnswer, HttpTimeout, HttpUnreachable
 from blocks.http._client import retry_after_of
-from blocks.sdk import Block, BlockError, BlockSchema, Effects, Example, Retry
+from blocks.sdk import Block, BlockError, BlockSchema, Credentials, Effects, Example, Retry
+from integrations import providers
+from integrations.providers import ProviderName
 
 #: Asked twice, these do no more than asked once: HTTP itself says so.
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
@@ -65,7 +67,7 @@ class SendRequestBlock(Block):
     )
 
     async def execute(self, input_data: SendRequestInput) -> AsyncIterator[tuple[str, Any]]:
-        answer = await self._ask(input_data)
+        answer = await self._ask(input_data, await self._credential())
         self.report_usage(bytes=len(answer.body))
         if not (answer.is_success or input_data.accept_any_status):
             raise _refused(input_data.method, answer)
@@ -77,15 +79,23 @@ class SendRequestBlock(Block):
         except (ValueError, RecursionError):
             return  # not JSON: nothing is yielded, and what hangs on `data` alone is skipped
 
-    async def _ask(self, input_data: SendRequestInput) -> Answer:
+    async def _credential(self) -> Credentials | None:
+        """Return what to send along; `CallServiceBlock` does."""
+        return None
+
+    async def _ask(self, input_data: SendRequestInput, credential: Credentials | None) -> Answer:
+        key = providers.get(ProviderName.HTTP).headers_for(credential) if credential else {}
+        taken = {name.lower() for name in key}
+        others = {name: value for name, value in self._headers(input_data).items() if name.lower() not in taken}
         try:
             return await http.request(
                 input_data.method,
                 input_data.url,
-                headers=self._headers(input_data),
+                headers={**others, **key},
                 params=input_data.query,
                 body=input_data.body.encode() if isinstance(input_data.body, str) else input_data.body,
                 limits=http.Limits(timeout_s=input_data.timeout_s),
+                credential_hosts=credential.allowed_hosts if credential else None,
             )
         except (HttpTimeout, HttpUnreachable, HttpBadAnswer) as error:
             if input_data.method in REPEATABLE:

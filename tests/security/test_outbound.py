@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import zlib
 from ipaddress import ip_address
 from time import monotonic
 
@@ -25,6 +26,12 @@ INSIDE = [
     pytest.param("http://metadata.google.internal/", id="S1 metadata name"),
     pytest.param("http://100.100.100.200/", id="S1 metadata of another cloud"),
     pytest.param("http://168.63.129.16/", id="S1 host of a public cloud"),
+    pytest.param("http://192.0.0.192/", id="S1 metadata of a third cloud"),
+    pytest.param("http://[fd20:ce::254]/", id="S1 metadata of a public cloud, IPv6"),
+    pytest.param("http://instance-data/latest/", id="S1 metadata, short name"),
+    pytest.param("http://169.254.169.254.:80/", id="S1 metadata, with a dot"),
+    pytest.param("http://2852039166/", id="S1 metadata, one number"),
+    pytest.param("http://[::ffff:a9fe:a9fe]/", id="S1 metadata, mapped"),
     pytest.param("http://127.0.0.1/", id="S2 loopback"),
     pytest.param("http://2130706433/", id="S2 one number"),
     pytest.param("http://0x7f.1/", id="S2 hexadecimal"),
@@ -39,6 +46,25 @@ INSIDE = [
     pytest.param("http://[::127.0.0.1]/", id="S2 compatible"),
     pytest.param("http://[64:ff9b::7f00:1]/", id="S2 NAT64"),
     pytest.param("http://[2002:7f00:1::]/", id="S2 6to4"),
+    pytest.param("http://[64:ff9b:1::7f00:1]/", id="S2 NAT64 of a network's own"),
+    pytest.param("http://[2001:0:7f00:1::]/", id="S2 Teredo"),
+    pytest.param("http://[::ffff:0:7f00:1]/", id="S2 translated"),
+    pytest.param("http://[fec0::1]/", id="S2 site-local"),
+    pytest.param("http://[ff02::1]/", id="S2 multicast IPv6"),
+    pytest.param("http://[fc00::1]/", id="S2 unique local"),
+    pytest.param("http://[::1%25lo]/", id="S2 loopback with a zone"),
+    pytest.param("http://0x7f000001/", id="S2 hexadecimal, one number"),
+    pytest.param("http://017700000001/", id="S2 octal, one number"),
+    pytest.param("http://127.0.0.1./", id="S2 with a dot"),
+    pytest.param("http://127.65535/", id="S2 short, large part"),
+    pytest.param("http://10.0.0.1/", id="S2 private, 10"),
+    pytest.param("http://172.16.0.1/", id="S2 private, 172.16"),
+    pytest.param("http://192.168.0.1/", id="S2 private, 192.168"),
+    pytest.param("http://100.64.0.1/", id="S2 shared by a carrier"),
+    pytest.param("http://198.18.0.1/", id="S2 for benchmarks"),
+    pytest.param("http://224.0.0.1/", id="S2 multicast"),
+    pytest.param("http://240.0.0.1/", id="S2 reserved"),
+    pytest.param("http://255.255.255.255/", id="S2 broadcast"),
     pytest.param("http://[fe80::1%25eth0]/", id="S2 with a zone"),
     pytest.param("http://%6c%6fcalhost/", id="S2 percent"),
     pytest.param("http://\uff11\uff12\uff17.0.0.1/", id="S2 fullwidth digits"),
@@ -47,12 +73,23 @@ INSIDE = [
     pytest.param("http://localhost/", id="S2 name"),
     pytest.param("http://LOCALHOST./", id="S2 name with a dot"),
     pytest.param("http://db:5432/", id="S2 single label"),
+    pytest.param("http://a.localhost/", id="S2 below localhost"),
+    pytest.param("http://db.svc.cluster.local/", id="S2 name inside a cluster"),
+    pytest.param("http://127.0.0.1\\@example.com/", id="S2 backslash that looks like userinfo"),
+    pytest.param("http://127.0.0.1%2f@example.com/", id="S2 slash that looks like userinfo"),
+    pytest.param("http://127.0.0.1:80:80/", id="S2 two ports"),
+    pytest.param("http://\t127.0.0.1/", id="S2 tab"),
+    pytest.param("http://example.com:0/", id="port 0"),
     pytest.param("http://user:key@example.com/", id="userinfo"),
     pytest.param("http://127.0.0.1#@example.com/", id="fragment that looks like userinfo"),
     pytest.param("http://example.com:22/", id="port of a system service"),
     pytest.param("http:///path", id="no host"),
     pytest.param("file:///etc/passwd", id="S4 file"),
     pytest.param("gopher://example.com/", id="S4 gopher"),
+    pytest.param("ftp://example.com/", id="S4 ftp"),
+    pytest.param("data:text/plain,x", id="S4 data"),
+    pytest.param("unix:///var/run/docker.sock", id="S4 socket of the machine"),
+    pytest.param("http+unix://%2Fvar%2Frun%2Fdocker.sock/info", id="S4 socket of the machine, over http"),
     pytest.param("//example.com/", id="no scheme"),
     pytest.param("http://exa\0mple.com/", id="NUL"),
     pytest.param("http://exa\r\nmple.com/", id="line break"),
@@ -150,6 +187,10 @@ class TestRedirects:
             pytest.param("//169.254.169.254/", id="S4 private, scheme left out"),
             pytest.param("file:///etc/passwd", id="S4 file"),
             pytest.param("gopher://127.0.0.1/", id="S4 gopher"),
+            pytest.param("http://2130706433/", id="S4 private, one number"),
+            pytest.param("http://[::ffff:127.0.0.1]/", id="S4 private, mapped"),
+            pytest.param("http://metadata.google.internal/", id="S4 metadata name"),
+            pytest.param("data:text/plain,x", id="S4 data"),
         ],
     )
     async def test_are_checked_like_the_first_address(
@@ -265,6 +306,31 @@ async def packed_twice(_: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.write(HEAD + f"Content-Encoding: gzip, gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode() + packed)
 
 
+async def deflate_bomb(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """S7: the same, packed in the other way."""
+    packed = zlib.compress(b"\0" * 50_000_000)
+    writer.write(HEAD + f"Content-Encoding: deflate\r\nContent-Length: {len(packed)}\r\n\r\n".encode() + packed)
+
+
+async def drip_headers(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """S7: a header now and then."""
+    writer.write(HEAD)
+    while True:
+        writer.write(b"X-More: x\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """S7: takes the question, and says nothing."""
+    await reader.read()
+
+
+async def huge_redirect(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """S7: leads on, with ten gigabytes beside it."""
+    writer.write(b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 10000000000\r\n\r\n" + b"x" * 1_000)
+
+
 class TestAnswers:
     @pytest.mark.parametrize(
         ("respond", "expected"),
@@ -275,6 +341,10 @@ class TestAnswers:
             (drip, HttpTimeout),
             (endless_headers, HttpBadAnswer),
             (packed_twice, HttpBadAnswer),
+            (drip_headers, HttpTimeout),
+            (silent, HttpTimeout),
+            (deflate_bomb, HttpTooLarge),
+            (huge_redirect, HttpTooLarge),
         ],
     )
     async def test_are_cut(self, respond, expected: type[AppError], monkeypatch: pytest.MonkeyPatch) -> None:

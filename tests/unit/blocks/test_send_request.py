@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from agentplatform.lib.errors import AppError
 from blocks.http._client import retry_after_of
+from blocks.http.call_service import CallServiceBlock
 from blocks.http.send_request import SendRequestBlock
 from blocks.sdk import BlockError
-from blocks.sdk.testing import run_block
+from blocks.sdk.testing import KnownCredentials, MemoryContext, run_block
 from tests.outside import address_of, allow_only, host_of, raw_server
 
 READS, WRITES = ["GET", "HEAD", "PUT", "DELETE"], ["POST", "PATCH"]
@@ -91,3 +93,22 @@ def test_reads_a_date_as_how_long_that_is_from_now() -> None:
     assert 80 < (retry_after_of({"retry-after": format_datetime(soon, usegmt=True)}) or 0) <= 90
     assert retry_after_of({"retry-after": format_datetime(past, usegmt=True)}) == 0
     assert retry_after_of({}) is None
+
+
+async def test_a_header_that_the_credential_sends_is_not_sent_twice(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request.headers.getlist("Authorization"))
+        return Response("ok")
+
+    allow_only(monkeypatch, host_of(httpserver))
+    httpserver.expect_request("/").respond_with_handler(answer)
+    context = MemoryContext(credentials={"http": KnownCredentials("mine", base_url=address_of(httpserver))})
+    given = {"url": address_of(httpserver) + "/", "headers": {"authorization": "Bearer other"}}
+
+    await run_block(CallServiceBlock, given, context=context)
+
+    assert seen == [["Bearer mine"]]
