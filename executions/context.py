@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 
-from blocks.sdk import BlockError, Credentials, Placement, Usage
+from agentplatform.lib import masking
+from agentplatform.lib.masking import Mask
+from blocks.sdk import BlockError, Placement, Usage
 from blocks.sdk.sub_graph import SubGraph
 from blocks.sdk.waiting import Suspended, WaitFor, slept
+from executions import asking
 from executions.asking import prepared
 from executions.batch import NO_CHILDREN, ChildCosts
 from executions.begun import Begun
 from executions.calls import Calls, calls_of, failure_of, may_have_called
 from executions.children import Child
 from executions.engine.status import Status
+from integrations.opened import OpenCredential
+from integrations.services import open_credential
 
 READABLE_SETTINGS = frozenset({"OPENAI_MODEL"})
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderKey:
-    """An opened credential."""
-
-    api_key: str = field(repr=False)
-    base_url: str
 
 
 @dataclass(slots=True)
@@ -40,6 +38,10 @@ class FiringContext:
     children: ChildCosts = NO_CHILDREN
     #: It was told to suspend the firing, whatever its block makes of that.
     suspended: WaitFor | None = None
+    #: Of the credentials it has opened: nothing of the firing is stored before it went through here.
+    mask: Mask = field(default_factory=Mask)
+    #: The credentials it has opened, by whether they are the owner's own.
+    keys: set[bool] = field(default_factory=set)
     _calls: Calls | None = None
 
     @property
@@ -64,7 +66,10 @@ class FiringContext:
             )
         if await slept(wait):
             return None
-        self.suspended = await prepared(wait)
+        masked = replace(
+            wait, title=self.mask.text(wait.title), data=self.mask.value(wait.data), form=self.mask.value(wait.form)
+        )
+        self.suspended = await prepared(masked)
         raise Suspended(self.suspended)
 
     async def execute_subgraph(self, call: SubGraph) -> dict[str, Any]:
@@ -87,8 +92,9 @@ class FiringContext:
         if self._calls is None:
             self._calls = calls_of(self.begun)
             self.begun.course.has_called = True
+        inputs, optional = self.mask.value(call.inputs), self.mask.value(call.optional)
         try:
-            return await self._calls.run(call)
+            return await self._calls.run(replace(call, inputs=inputs, optional=optional))
         except Suspended as suspended:
             self.suspended = suspended.wait
             raise
@@ -109,21 +115,25 @@ class FiringContext:
             self.children = self._calls.costs
             self.children = await self._calls.close(go_on=go_on)
 
-    async def get_credentials(self, provider: str) -> Credentials:
-        """Return the platform's own key for `provider`.
+    @property
+    def is_own_key(self) -> bool:
+        """Say whether it has asked providers with its owner's own keys only: who pays them pays the platform nothing."""
+        return self.keys == {True}
+
+    async def get_credentials(self, provider: str) -> OpenCredential:
+        """Return the credential of the execution's owner for `provider`, else the platform's own.
 
         Raises:
-            BlockError: none is set (`CREDENTIAL_MISSING`).
+            AppError: there is none (`CREDENTIAL_MISSING`), it has expired, or it is not there any more.
         """
-        name = str(provider).upper()
-        key = ProviderKey(getattr(settings, f"{name}_API_KEY", ""), getattr(settings, f"{name}_BASE_URL", ""))
-        if not key.api_key and not key.base_url:
-            raise BlockError(
-                f"There is no credential for {provider}.",
-                code="CREDENTIAL_MISSING",
-                hint=f"Set {name}_API_KEY, and {name}_BASE_URL for a server of your own.",
-            )
-        return key
+        credential = await asking.looked_up(
+            partial(open_credential, owner_id=self.begun.family.owner_id, provider=str(provider))
+        )
+        secrets = list(credential.secrets())
+        self.mask.learn(secrets)
+        masking.remember(secrets)
+        self.keys.add(credential.is_own)
+        return credential
 
     def setting(self, name: str) -> Any:
         """Return a setting that blocks may read, or None."""

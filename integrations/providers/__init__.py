@@ -1,22 +1,48 @@
-"""Who the platform can talk to: provider names, free of Django so that blocks may use them."""
+"""Who the platform can talk to. One provider is one file here, its name in `names.py` and its line in `ALL`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
+from integrations.providers.anthropic import ANTHROPIC
+from integrations.providers.errors import ProviderUnknown
+from integrations.providers.github import GITHUB
+from integrations.providers.http import HTTP
+from integrations.providers.names import ProviderName
+from integrations.providers.openai import OPENAI
+from integrations.providers.provider import AuthKind, OAuthEndpoints, Provider, TestRequest
+from integrations.providers.search import SEARCH
+from integrations.providers.slack import SLACK
+from integrations.providers.smtp import SMTP
 
-class ProviderName(StrEnum):
-    """The services a credential may belong to."""
+#: In the order in which the console offers them.
+ALL: tuple[Provider, ...] = (OPENAI, ANTHROPIC, GITHUB, SLACK, SEARCH, HTTP, SMTP)
 
-    OPENAI = "openai"
-    GITHUB = "github"
-    SEARCH = "search"
-    HTTP = "http"
-
+_BY_NAME: Mapping[str, Provider] = {provider.name: provider for provider in ALL}
 
 #: Where a provider is asked if a credential does not say. The others are wherever their operator runs them.
-DEFAULT_BASE_URLS: Mapping[str, str] = {
-    ProviderName.OPENAI: "https://api.openai.com/v1",
-    ProviderName.GITHUB: "https://api.github.com",
-}
+DEFAULT_BASE_URLS: Mapping[str, str] = {provider.name: provider.base_url for provider in ALL if provider.base_url}
+
+
+def get(name: str) -> Provider:
+    """Return the provider called `name`.
+
+    Raises:
+        ProviderUnknown: there is none.
+    """
+    if name not in _BY_NAME:
+        raise ProviderUnknown(f"There is no provider {name[:80]!r}.")
+    return _BY_NAME[name]
+
+
+__all__ = [
+    "ALL",
+    "DEFAULT_BASE_URLS",
+    "AuthKind",
+    "OAuthEndpoints",
+    "Provider",
+    "ProviderName",
+    "ProviderUnknown",
+    "TestRequest",
+    "get",
+]

@@ -1,0 +1,97 @@
+"""What is stored of a credential: what it is for, who may use it, and the secret itself, encrypted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from agentplatform.lib.clock import now
+from agentplatform.lib.crypto import SealedField
+from agentplatform.lib.ids import uuid7
+from integrations.providers import AuthKind
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+#: So long before its end a credential is called expiring.
+EXPIRING = timedelta(days=14)
+
+
+class CredentialQuerySet(models.QuerySet["Credential"]):
+    """Credentials, and the ways to ask for somebody's."""
+
+    def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> CredentialQuerySet:
+        """Return the credentials of `user`; nobody who is not logged in has any."""
+        return self.filter(owner_id=user.pk) if user.pk is not None else self.none()
+
+    def usable_by(self, user_id: int) -> CredentialQuerySet:
+        """Return what the graphs of a user may use: their own, and what a group of theirs shares; not what was revoked."""
+        shared = Q(group__user=user_id)
+        return self.filter(Q(owner_id=user_id) | shared, revoked_at__isnull=True).distinct()
+
+    def good(self) -> CredentialQuerySet:
+        """Return those that have not expired."""
+        return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()))
+
+
+class Credential(models.Model):
+    """A key to a provider. Its secret is written and never shown: the last four characters and a fingerprint tell which it is."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="credentials")
+    #: Whose graphs may use it too.
+    group = models.ForeignKey("auth.Group", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    name = models.CharField(max_length=200)
+    provider = models.CharField(max_length=32)
+    kind = models.CharField(max_length=16, choices=[(kind.value, kind.value) for kind in AuthKind])
+    secret = SealedField(editable=False)
+    last4 = models.CharField(max_length=4, blank=True, default="", editable=False)
+    fingerprint = models.CharField(max_length=16, blank=True, default="", editable=False)
+    #: Where its provider is asked; empty: at the usual address.
+    base_url = models.CharField(max_length=500, blank=True, default="")
+    #: Where it may be sent; empty: to its own address, or its provider's hosts.
+    allowed_hosts: ArrayField[list[str], list[str]] = ArrayField(
+        models.CharField(max_length=300), default=list, blank=True
+    )
+    #: When the provider stops taking it. Of a token that can be replaced, see the grant.
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=now, editable=False)
+    #: When the secret was last written.
+    changed_at = models.DateTimeField(default=now, editable=False)
+
+    objects = CredentialQuerySet.as_manager()
+
+    class Meta:
+        db_table = "integrations_credential"
+        indexes = [
+            models.Index(fields=["owner", "provider", "-id"], name="credentials_of_owner"),
+            models.Index(
+                fields=["group", "provider", "-id"], condition=Q(group__isnull=False), name="credentials_of_group"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def hint(self) -> str:
+        """Return what tells it from others without telling it."""
+        return f"…{self.last4}" if self.last4 else self.fingerprint
+
+    @property
+    def is_expired(self) -> bool:
+        """Say whether its provider takes it no longer."""
+        return self.expires_at is not None and self.expires_at <= now()
+
+    @property
+    def is_expiring(self) -> bool:
+        """Say whether it will soon be of no use."""
+        return self.expires_at is not None and now() < self.expires_at <= now() + EXPIRING

@@ -1,0 +1,41 @@
+"""A credential as a block is handed it: open, in memory, for one firing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCredential:
+    """What a provider is asked with. What its kind does not have is empty."""
+
+    provider: str
+    kind: str = "api_key"
+    #: None: the platform's own, from its environment.
+    id: UUID | None = None
+    api_key: str = field(default="", repr=False)
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    access_token: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    base_url: str = ""
+    #: Where it may be sent, as `host` or `host:port`.
+    allowed_hosts: tuple[str, ...] = ()
+
+    @property
+    def is_own(self) -> bool:
+        """Say whether it is its owner's, who pays for what it is used for, and not the platform's."""
+        return self.id is not None
+
+    @property
+    def token(self) -> str:
+        """Return what is sent as a bearer."""
+        return self.access_token or self.api_key
+
+    def secrets(self) -> Iterator[str]:
+        """Yield every secret text in it."""
+        for text in (self.api_key, self.password, self.access_token, *self.headers.values()):
+            if text:
+                yield text

@@ -1,0 +1,248 @@
+"""What the doors may ask of credentials, and how a firing gets one: opened for it alone, and kept open for a few seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Iterable, Mapping
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from agentplatform.lib.clock import now
+from agentplatform.lib.credential_hosts import hosts_of, is_entry
+from agentplatform.lib.crypto import Sealed
+from integrations import providers
+from integrations.errors import CredentialExpired, CredentialInvalid, CredentialMissing, CredentialNotFound
+from integrations.models import Credential
+from integrations.opened import OpenCredential
+from integrations.providers import AuthKind, ProviderUnknown
+
+#: So long a credential stays open in the memory of a worker: a revoked one is used no longer than that.
+OPEN_S = 5.0
+MOST_OPEN = 1_000
+#: What each kind of credential consists of; a secret has to have the parts in the first set, and may have those in the second.
+PARTS: Mapping[AuthKind, tuple[frozenset[str], frozenset[str]]] = {
+    AuthKind.API_KEY: (frozenset({"api_key"}), frozenset()),
+    AuthKind.USER_PASSWORD: (frozenset({"username", "password"}), frozenset()),
+    AuthKind.OAUTH2: (
+        frozenset({"client_id", "client_secret"}),
+        frozenset({"authorize_url", "token_url", "scopes", "access_token", "refresh_token"}),
+    ),
+    AuthKind.HOST_HEADERS: (frozenset({"headers"}), frozenset()),
+}
+LONGEST_SECRET = 16_000
+SHORTEST_SHOWN = 12
+
+_open: dict[tuple[int, str, UUID | None], tuple[float, OpenCredential]] = {}
+_lock = Lock()
+
+
+def add(*, owner_id: int, provider: str, kind: str, secret: Mapping[str, Any], **fields: Any) -> Credential:
+    """Keep a new credential.
+
+    Raises:
+        CredentialInvalid: a part of it is missing or is not what it should be; `path` says which.
+        KeysMissing: nothing can be kept secret here.
+    """
+    credential = Credential(owner_id=owner_id, provider=provider, kind=kind, **fields)
+    _check(credential)
+    _seal(credential, secret)
+    credential.save()
+    return credential
+
+
+def update(credential: Credential, *, secret: Mapping[str, Any] | None = None, **fields: Any) -> Credential:
+    """Change a credential; without a secret it keeps the one it has.
+
+    Raises:
+        CredentialInvalid: as for a new one.
+    """
+    for name, value in fields.items():
+        setattr(credential, name, value)
+    _check(credential)
+    if secret is not None:
+        _seal(credential, secret)
+        credential.revoked_at = None
+    credential.save()
+    forget()
+    return credential
+
+
+def revoke(credential: Credential) -> Credential:
+    """Use a credential no more, from now on within seconds; its secret is destroyed."""
+    credential.secret = Sealed({})
+    credential.revoked_at = credential.revoked_at or now()
+    credential.save(update_fields=["secret", "revoked_at"])
+    forget()
+    return credential
+
+
+def find(credential_id: UUID, *, user_id: int) -> Credential:
+    """Return a credential that a user's graphs may use.
+
+    Raises:
+        CredentialNotFound: there is none of that id, or it is somebody else's: nobody can tell.
+    """
+    credential = Credential.objects.usable_by(user_id).filter(pk=credential_id).first()
+    if credential is None:
+        raise CredentialNotFound(f"There is no credential {credential_id}.")
+    return credential
+
+
+def open_credential(*, owner_id: int, provider: str, credential_id: UUID | None = None) -> OpenCredential:
+    """Return what a firing asks a provider with: the credential its node names, else the newest of its owner, else one that is shared with
+    them, else the platform's own.
+
+    Raises:
+        CredentialNotFound: the node names one that is not there, or is not for this provider.
+        CredentialMissing: there is none at all.
+        CredentialExpired: its time is over.
+    """
+    place = (owner_id, provider, credential_id)
+    with _lock:
+        kept = _open.get(place)
+    if kept and time.monotonic() - kept[0] < OPEN_S:
+        return kept[1]
+    opened = _opened(owner_id, provider, credential_id)
+    with _lock:
+        if len(_open) >= MOST_OPEN:
+            _open.clear()
+        _open[place] = (time.monotonic(), opened)
+    return opened
+
+
+def has_credential(*, owner_id: int, provider: str, credential_id: UUID | None = None) -> bool:
+    """Say whether a firing would find a credential, without opening it."""
+    if credential_id is not None:
+        return Credential.objects.usable_by(owner_id).filter(pk=credential_id, provider=provider).exists()
+    return (
+        _platforms_own(provider) is not None
+        or Credential.objects.usable_by(owner_id).filter(provider=provider).exists()
+    )
+
+
+def uses_own_key(*, owner_id: int, providers: Iterable[str], credential_ids: Mapping[str, UUID]) -> bool:
+    """Say whether all of these providers are asked with keys of the owner, who then pays there and not here."""
+    try:
+        return all(
+            open_credential(owner_id=owner_id, provider=name, credential_id=credential_ids.get(name)).is_own
+            for name in providers
+        )
+    except (CredentialMissing, CredentialNotFound, CredentialExpired):
+        return False
+
+
+def forget() -> None:
+    """Keep no credential open in this process."""
+    with _lock:
+        _open.clear()
+
+
+def opened(credential: Credential) -> OpenCredential:
+    """Return a stored credential, open.
+
+    Raises:
+        KeyLost: it was encrypted with a key that is not there any more.
+    """
+    secret: dict[str, Any] = credential.secret.reveal()
+    provider = providers.get(credential.provider)
+    parts = {name: secret[name] for name in ("api_key", "username", "password", "access_token") if name in secret}
+    return OpenCredential(
+        provider=credential.provider,
+        kind=credential.kind,
+        id=credential.pk,
+        headers=secret.get("headers", {}),
+        base_url=credential.base_url,
+        allowed_hosts=tuple(credential.allowed_hosts) or provider.hosts_for(credential.base_url),
+        **parts,
+    )
+
+
+def _opened(owner_id: int, provider: str, credential_id: UUID | None) -> OpenCredential:
+    usable = Credential.objects.usable_by(owner_id).filter(provider=provider)
+    if credential_id is not None:
+        credential = usable.filter(pk=credential_id).first()
+        if credential is None:
+            raise CredentialNotFound(f"There is no credential {credential_id} for {provider}.")
+    else:
+        # One's own before what is shared, the newest first.
+        credential = min(usable.good().order_by("-id"), key=lambda one: one.owner_id != owner_id, default=None)
+        if credential is None:
+            if own := _platforms_own(provider):
+                return own
+            raise CredentialMissing(f"There is no credential for {provider}.")
+    if credential.is_expired:
+        raise CredentialExpired(f"The credential {credential.name!r} has expired.")
+    Credential.objects.filter(pk=credential.pk).update(last_used_at=Now())
+    return opened(credential)
+
+
+def _platforms_own(provider: str) -> OpenCredential | None:
+    """Return the platform's own key, from its environment, if it has one."""
+    name = str(provider).upper()
+    api_key, base_url = getattr(settings, f"{name}_API_KEY", ""), getattr(settings, f"{name}_BASE_URL", "")
+    if not (api_key or base_url):
+        return None
+    hosts = providers.get(provider).hosts_for(base_url)
+    return OpenCredential(provider=provider, api_key=api_key, base_url=base_url, allowed_hosts=hosts)
+
+
+def _check(credential: Credential) -> None:
+    try:
+        provider = providers.get(credential.provider)
+    except ProviderUnknown as error:
+        raise CredentialInvalid(error.message, path="provider") from None
+    if credential.kind not in provider.kinds:
+        kinds = ", ".join(provider.kinds)
+        raise CredentialInvalid(f"{provider.title} takes {kinds}, not {credential.kind!r}.", path="kind")
+    if credential.base_url and not hosts_of(credential.base_url):
+        raise CredentialInvalid(f"{credential.base_url!r} is no address.", path="base_url")
+    for entry in credential.allowed_hosts:
+        if not is_entry(entry):
+            raise CredentialInvalid(f"{entry!r} is neither `host` nor `host:port`.", path="allowed_hosts")
+    if not (credential.base_url or provider.base_url):
+        raise CredentialInvalid(f"{provider.title} needs the address of your server.", path="base_url")
+
+
+def _seal(credential: Credential, secret: Mapping[str, Any]) -> None:
+    """Check the parts of a secret, and keep them sealed with what tells it from others."""
+    needed, possible = PARTS[AuthKind(credential.kind)]
+    for name in needed:
+        if not secret.get(name):
+            raise CredentialInvalid(
+                f"A credential of the kind {credential.kind} needs {name!r}.", path=f"secret.{name}"
+            )
+    for name, value in secret.items():
+        if name not in needed | possible:
+            raise CredentialInvalid(
+                f"A credential of the kind {credential.kind} has no {name!r}.", path=f"secret.{name}"
+            )
+        _check_part(name, value)
+    credential.secret = Sealed(dict(secret))
+    main = _main_part(secret)
+    credential.last4 = main[-4:] if len(main) >= SHORTEST_SHOWN else ""
+    # Keyed, so that nobody who sees it can try out what a short password might be.
+    credential.fingerprint = hmac.new(settings.SECRET_KEY.encode(), main.encode(), hashlib.sha256).hexdigest()[:16]
+    credential.changed_at = now()
+
+
+def _check_part(name: str, value: Any) -> None:
+    texts = list(value.values()) if isinstance(value, dict) else [value]
+    is_right_kind = isinstance(value, dict) == (name == "headers")
+    if not is_right_kind or not all(isinstance(text, str) and len(text) <= LONGEST_SECRET for text in texts):
+        raise CredentialInvalid(f"{name!r} is not what it should be.", path=f"secret.{name}")
+    if any("\n" in text or "\r" in text or "\x00" in text for text in texts):
+        raise CredentialInvalid(f"{name!r} has a line break in it.", path=f"secret.{name}")
+
+
+def _main_part(secret: Mapping[str, Any]) -> str:
+    """Return the part by which people know a credential."""
+    for name in ("api_key", "password", "client_secret"):
+        if secret.get(name):
+            return str(secret[name])
+    return "\n".join(str(text) for _, text in sorted(secret.get("headers", {}).items()))
