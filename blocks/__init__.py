@@ -25,12 +25,18 @@ from blocks.flow.stream_items import StreamItemsBlock
 from blocks.flow.wait_event import WaitEventBlock
 from blocks.flow.wait_seconds import WaitSecondsBlock
 from blocks.flow.wait_until import WaitUntilBlock
+from blocks.http.call_service import CallServiceBlock
 from blocks.http.send_request import SendRequestBlock
+from blocks.llm.ask_claude import AskClaudeBlock
+from blocks.llm.ask_data import AskDataBlock
 from blocks.llm.ask_model import AskModelBlock
+from blocks.llm.choose_tools import ChooseToolsBlock
+from blocks.llm.embed_texts import EmbedTextsBlock
 from blocks.llm.summarize_text import SummarizeTextBlock
 from blocks.logic.calculate_number import CalculateNumberBlock
 from blocks.logic.check_condition import CheckConditionBlock
 from blocks.logic.switch_value import SwitchValueBlock
+from blocks.mail.send_mail import SendMailBlock
 from blocks.research.search_web import SearchWebBlock
 from blocks.sdk import Block
 from blocks.text.combine_texts import CombineTextsBlock
@@ -67,7 +73,13 @@ BLOCKS: list[type[Block]] = [
     ParseJsonBlock,
     DumpJsonBlock,
     SendRequestBlock,
+    CallServiceBlock,
+    SendMailBlock,
     AskModelBlock,
+    AskClaudeBlock,
+    AskDataBlock,
+    ChooseToolsBlock,
+    EmbedTextsBlock,
     SummarizeTextBlock,
     SearchWebBlock,
     ReadPullRequestBlock,

@@ -7,22 +7,17 @@ from typing import Any
 
 from pydantic import Field
 
-from blocks.llm._client import COST, RETRY, Ask, ask_model
+from blocks.llm._asking import ask_model
+from blocks.llm._errors import RETRY
+from blocks.llm._inputs import USAGE, AskingInput, Used, ask_of, sum_of
+from blocks.llm._usage import COST
 from blocks.sdk import Block, BlockSchema, Example
 from integrations.providers import ProviderName
 
 
-class AskModelInput(BlockSchema):
-    prompt: str = Field(min_length=1, description="What to ask.")
-    system: str = Field(default="", description="How the model is to behave.")
-    model: str = Field(default="", description="The model's name; empty takes the platform's default.")
-    temperature: float | None = Field(default=None, ge=0, le=2, description="0 is steady, higher is livelier.")
-    max_tokens: int | None = Field(default=None, ge=1, le=200_000, description="How long the reply may get.")
-
-
 class AskModelOutput(BlockSchema):
     response: str = Field(description="What the model replied.")
-    usage: dict[str, int | str] = Field(description="The tokens it took: `input_tokens`, `output_tokens`, `model`.")
+    usage: Used = Field(description=USAGE)
 
 
 class AskModelBlock(Block):
@@ -34,7 +29,7 @@ class AskModelBlock(Block):
     credentials_required = (ProviderName.OPENAI,)
     cost_config = COST
     retry = RETRY
-    input_schema, output_schema = AskModelInput, AskModelOutput
+    input_schema, output_schema = AskingInput, AskModelOutput
     examples = (
         Example(
             given={"prompt": "Name a drink.", "system": "One word.", "model": "small", "temperature": 0},
@@ -52,10 +47,7 @@ class AskModelBlock(Block):
         ),
     )
 
-    async def execute(self, input_data: AskModelInput) -> AsyncIterator[tuple[str, Any]]:
-        reply = await ask_model(self, Ask(**input_data.model_dump()))
+    async def execute(self, input_data: AskingInput) -> AsyncIterator[tuple[str, Any]]:
+        reply = await ask_model(self, ask_of(input_data))
         yield "response", reply.text
-        yield (
-            "usage",
-            {"input_tokens": reply.input_tokens, "output_tokens": reply.output_tokens, "model": reply.model},
-        )
+        yield "usage", sum_of([reply])

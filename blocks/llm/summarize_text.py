@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import Field
 
-from blocks.llm._client import COST, RETRY, Ask, ask_model, read_prompt
+from blocks.llm._asking import Ask, ask_model, read_prompt
+from blocks.llm._errors import RETRY
+from blocks.llm._usage import COST
 from blocks.sdk import Block, BlockSchema, Example
 from integrations.providers import ProviderName
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from blocks.sdk.sub_graph import SubGraph
@@ -10,11 +11,41 @@ from blocks.sdk.waiting import WaitFor
 
 
 class Credentials(Protocol):
-    """The opened credential of a provider, as a block sees it."""
+    """The opened credential of a provider, as a block sees it. What its kind does not have is empty."""
+
+    @property
+    def kind(self) -> str:
+        """Return how it proves who asks: `api_key`, `user_password`, `oauth2` or `host_headers`."""
+        ...
 
     @property
     def api_key(self) -> str:
         """Return the secret itself."""
+        ...
+
+    @property
+    def username(self) -> str:
+        """Return the name that goes with the password."""
+        ...
+
+    @property
+    def password(self) -> str:
+        """Return the password."""
+        ...
+
+    @property
+    def access_token(self) -> str:
+        """Return the token that somebody's permission was exchanged for; it has not expired."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers that it consists of."""
+        ...
+
+    @property
+    def allowed_hosts(self) -> Sequence[str]:
+        """Return where it may be sent, as `host` or `host:port`; see `agentplatform.lib.http.check_hosts`."""
         ...
 
     @property

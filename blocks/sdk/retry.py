@@ -15,8 +15,11 @@ HOPELESS: Final = frozenset(
         "BAD_PIN_NAME",
         "BLOCK_DISABLED",
         "CHILD_LIMIT",
+        "CREDENTIAL_HOST_FORBIDDEN",
         "CREDENTIAL_INCOMPLETE",
         "CREDENTIAL_MISSING",
+        "CREDENTIAL_NOT_CONNECTED",
+        "CREDENTIAL_REFRESH_FAILED",
         "CREDENTIAL_REFUSED",
         "EVENT_TIMED_OUT",
         "EXPRESSION_ERROR",
@@ -26,12 +29,18 @@ HOPELESS: Final = frozenset(
         "INPUT_TOO_LARGE",
         "JSON_INVALID",
         "LOOP_LIMIT",
+        "MAIL_ADDRESS_INVALID",
+        "MAIL_LOGIN_REFUSED",
+        "MAIL_NOT_SECURE",
+        "MAIL_SERVER_INVALID",
         "MODEL_MISSING",
         "NOT_COMPARABLE",
         "NO_CONTEXT",
         "OUTPUT_INVALID",
         "OUTPUT_TOO_LARGE",
         "PIN_CONFLICT",
+        "PRICE_UNKNOWN",
+        "PROVIDER_UNKNOWN",
         "RECURSION_LIMIT",
         "REFERENCE_INVALID",
         "REGEX_ERROR",
@@ -46,7 +55,7 @@ HOPELESS: Final = frozenset(
     }
 )
 #: Ends that are no failure of an attempt, or that a person must look at first; no policy may name them.
-NEVER_RETRIED: Final = frozenset({"CANCELLED", "INTERRUPTED", "NEEDS_DECISION", "POISON"})
+NEVER_RETRIED: Final = frozenset({"BUDGET_EXCEEDED", "CANCELLED", "INTERRUPTED", "NEEDS_DECISION", "POISON"})
 
 MAX_ATTEMPTS: Final = 100
 MAX_DELAY_S: Final = 86_400.0

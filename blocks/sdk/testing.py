@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentplatform.lib.credential_hosts import hosts_of
 from blocks.registry import validate_input, validate_output
 from blocks.sdk import Block, BlockError, Credentials, Example, Usage
 from blocks.sdk.sub_graph import SubGraph
@@ -14,10 +15,21 @@ from blocks.sdk.waiting import Suspended, WaitFor, slept
 
 @dataclass(frozen=True, slots=True)
 class KnownCredentials:
-    """A credential that a test hands out."""
+    """A credential that a test hands out; it may be sent to its own address, or where `hosts` says."""
 
     api_key: str = "test-key"
     base_url: str = ""
+    kind: str = "api_key"
+    username: str = ""
+    password: str = ""
+    access_token: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """Return where it may be sent."""
+        return self.hosts or hosts_of(self.base_url)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
+
+
+class Tokens(NamedTuple):
+    """Tokens that one model was given and has made."""
+
+    input: float = 0
+    output: float = 0
+    #: Of the input, what the provider had kept.
+    cached: float = 0
 
 
 @dataclass(slots=True)
@@ -16,10 +26,14 @@ class Usage:
     items: int = 0
     usd: float = 0.0
     seconds: float = 0.0
+    #: How many reports hold tokens that nobody has counted, but were estimated.
+    estimates: int = 0
     model: str = ""
+    #: What was reported of each model, as a firing may ask several: each has its price.
+    by_model: dict[str, Tokens] = field(default_factory=dict, compare=False)
 
     def add(self, **amounts: int | float | str) -> None:
-        """Add each amount to what was reported before; `model` replaces.
+        """Add each amount to what was reported before; `model` replaces, and says whose tokens are reported with it.
 
         Raises:
             ValueError: an amount is negative or its name is unknown.
@@ -33,6 +47,20 @@ class Usage:
                 raise ValueError(f"Usage {name!r} can not be negative: {amount}.")
             else:
                 setattr(self, name, getattr(self, name) + amount)
+        reported = Tokens(*(_number(amounts.get(name)) for name in _TOKENS))
+        if self.model and any(reported):
+            before = self.by_model.get(self.model, Tokens())
+            self.by_model[self.model] = Tokens(*map(sum, zip(before, reported, strict=True)))
+
+    def tokens(self) -> dict[str, Tokens]:
+        """Return the tokens of each model; those that were reported of none are of the last one."""
+        whole = Tokens(self.input_tokens, self.output_tokens, self.cached_tokens)
+        named = [sum(amounts) for amounts in zip(*self.by_model.values(), strict=True)] or [0, 0, 0]
+        rest = Tokens(*(max(0, have - told) for have, told in zip(whole, named, strict=True)))
+        if not any(rest):
+            return dict(self.by_model)
+        before = self.by_model.get(self.model, Tokens())
+        return self.by_model | {self.model: Tokens(*map(sum, zip(before, rest, strict=True)))}
 
     def as_dict(self) -> dict[str, int | float | str]:
         """Return the amounts that are not zero, for storing."""
@@ -40,4 +68,9 @@ class Usage:
 
 
 #: `dataclasses.asdict` would copy each of them deeply, for every firing.
-_AMOUNTS = tuple(field.name for field in fields(Usage))
+_AMOUNTS = tuple(one.name for one in fields(Usage) if one.name != "by_model")
+_TOKENS = ("input_tokens", "output_tokens", "cached_tokens")
+
+
+def _number(amount: float | str | None) -> float:
+    return amount if isinstance(amount, int | float) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,17 @@ from blocks import BLOCKS
 from blocks.registry import validate_output
 from blocks.sdk import Block, Example
 from blocks.sdk.testing import is_as_said, run_block
+from integrations.providers import ProviderName
+from tests.mail_server import MailServer, credential_of, trusted_mail_server
 from tests.outside import address_of, allow_only, context_of, host_of, script
+
+
+@pytest.fixture(scope="module")
+def mail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServer]:
+    """A mail server that the platform trusts."""
+    with trusted_mail_server(tmp_path_factory.mktemp("tls")) as server:
+        yield server
+
 
 ROOT = Path(__file__).parents[3] / "blocks"
 EXAMPLES = [
@@ -25,12 +36,18 @@ EXAMPLES = [
 
 @pytest.mark.parametrize(("block", "example"), EXAMPLES)
 async def test_does_what_its_example_says(
-    block: type[Block], example: Example, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+    block: type[Block],
+    example: Example,
+    httpserver: HTTPServer,
+    mail: MailServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     script(httpserver, example.answers)
-    allow_only(monkeypatch, host_of(httpserver))
+    allow_only(monkeypatch, host_of(httpserver), mail.place)
     given = _filled(example.given, address_of(httpserver))
     context = context_of(block, address_of(httpserver), example.waits)
+    if ProviderName.SMTP in block.credentials_required:
+        context.credentials = {ProviderName.SMTP: credential_of(mail)}
     context.sub_graphs = example.sub_graphs
 
     gives = await run_block(block, given, context=context)

@@ -14,7 +14,12 @@ from blocks.sdk.retry import HOPELESS, NEVER_RETRIED
 
 WAITING_FOR_OTHERS = {
     "http-request-block",
+    "http-service-block",
     "llm-chat-block",
+    "llm-claude-block",
+    "llm-data-block",
+    "llm-tools-block",
+    "llm-embedding-block",
     "summarize-block",
     "search-block",
     "github-block",

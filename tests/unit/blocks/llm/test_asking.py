@@ -11,7 +11,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from agentplatform.lib.errors import AppError
-from blocks.llm import _client
+from blocks.llm import _asking
+from blocks.llm._clients import Patience, client_of
 from blocks.llm.ask_model import AskModelBlock
 from blocks.sdk import BlockError
 from blocks.sdk.testing import KnownCredentials, MemoryContext, run_block
@@ -75,6 +76,19 @@ async def test_sends_the_same_key_with_the_same_question_of_a_firing_and_another
     assert first == second != third
 
 
+async def test_sends_nothing_of_the_workers_environment(server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "HTTPS_PROXY", "HTTP_PROXY")
+    for name in names:
+        monkeypatch.setenv(name, "env-canary")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Custom: env-canary\nAuthorization: Bearer env-canary")
+    monkeypatch.setenv("OPENAI_API_KEY", "env-canary")
+    server.expect_request("/chat/completions").respond_with_json(REPLY)
+
+    await ask(context_at(address_of(server), key=""))
+
+    assert "env-canary" not in str(server.log[0][0].headers)
+
+
 async def test_takes_the_model_of_the_platform_if_none_is_named(server: HTTPServer) -> None:
     server.expect_request(
         "/chat/completions", json={"model": "big", "messages": [{"role": "user", "content": "Name a drink."}]}
@@ -94,24 +108,44 @@ async def test_says_that_no_model_is_named(server: HTTPServer) -> None:
 
 class TestUsage:
     @pytest.mark.parametrize(
-        ("usage", "counted"),
+        ("usage", "counted", "is_estimated"),
         [
-            ({"prompt_tokens": 9, "completion_tokens": 2}, (9, 2)),
-            (None, (4, 1)),
-            ({"prompt_tokens": 9}, (9, 1)),
-            ({"prompt_tokens": -9, "completion_tokens": -1}, (4, 1)),
-            ({"prompt_tokens": "many", "completion_tokens": None}, (4, 1)),
+            ({"prompt_tokens": 9, "completion_tokens": 2}, (9, 2), False),
+            (None, (4, 1), True),
+            ({"prompt_tokens": 9}, (9, 1), True),
+            ({"prompt_tokens": -9, "completion_tokens": -1}, (4, 1), True),
+            ({"prompt_tokens": "many", "completion_tokens": None}, (4, 1), True),
         ],
     )
-    async def test_is_counted_or_else_estimated_and_never_free(
-        self, usage: Any, counted: tuple[int, int], server: HTTPServer
+    async def test_is_counted_or_else_estimated_which_is_said_and_never_free(
+        self, usage: Any, counted: tuple[int, int], is_estimated: bool, server: HTTPServer
     ) -> None:
+        server.expect_request("/chat/completions").respond_with_json({**REPLY, "usage": usage})
+        context = context_at(address_of(server))
+
+        replied = await ask(context)
+
+        tokens = {"input_tokens": counted[0], "output_tokens": counted[1], "model": "small"}
+        assert context.usage.as_dict() == tokens | ({"estimates": 1} if is_estimated else {})
+        assert replied["usage"] == tokens | ({"is_estimated": True} if is_estimated else {})
+
+    async def test_tells_what_the_provider_had_in_its_cache(self, server: HTTPServer) -> None:
+        usage = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 8}}
         server.expect_request("/chat/completions").respond_with_json({**REPLY, "usage": usage})
         context = context_at(address_of(server))
 
         await ask(context)
 
-        assert context.usage.as_dict() == {"input_tokens": counted[0], "output_tokens": counted[1], "model": "small"}
+        assert context.usage.cached_tokens == 8
+
+    async def test_is_nothing_if_the_provider_refused(self, server: HTTPServer) -> None:
+        server.expect_request("/chat/completions").respond_with_json({}, status=503)
+        context = context_at(address_of(server))
+
+        with pytest.raises(AppError):
+            await ask(context)
+
+        assert context.usage.as_dict() == {}
 
     async def test_is_reported_even_if_the_reply_can_not_be_used(self, server: HTTPServer) -> None:
         usage = {"prompt_tokens": 9, "completion_tokens": 2}
@@ -193,7 +227,7 @@ class TestFailures:
         assert refused.value.code == "PROVIDER_UNREACHABLE"
 
     async def test_say_that_it_took_too_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_client, "TIMEOUT_S", 0.2)
+        monkeypatch.setattr(_asking, "PATIENCE", Patience(total_s=0.2))
         allow_only(monkeypatch, "127.0.0.1")
 
         async with raw_server(lambda *_: asyncio.sleep(5)) as port:
@@ -211,6 +245,52 @@ class TestFailures:
 
         assert refused.value.code == "URL_FORBIDDEN"
 
+    async def test_are_told_before_a_key_is_sent_where_it_may_not_go(self, server: HTTPServer) -> None:
+        """S27: the key of one provider, and the address of another."""
+        mine = KnownCredentials("sk-canary", address_of(server), hosts=("api.openai.com",))
+
+        with pytest.raises(AppError) as refused:
+            await ask(MemoryContext(credentials={ProviderName.OPENAI: mine}))
+
+        assert refused.value.code == "CREDENTIAL_HOST_FORBIDDEN"
+        assert server.log == []
+
+    @pytest.mark.parametrize("status", [302, 307])
+    async def test_are_told_for_a_redirect_which_is_not_followed(self, status: int, server: HTTPServer) -> None:
+        server.expect_request("/elsewhere").respond_with_json(REPLY)
+        server.expect_request("/chat/completions").respond_with_json(
+            {}, status=status, headers={"Location": "/elsewhere"}
+        )
+
+        with pytest.raises(AppError):
+            await ask(context_at(address_of(server)))
+
+        assert len(server.log) == 1
+
+    async def test_cut_what_a_provider_says_only_after_the_key_is_gone(self, server: HTTPServer) -> None:
+        told = {"error": {"message": "x" * 295 + " sk-canary"}}
+        server.expect_request("/chat/completions").respond_with_json(told, status=400)
+
+        with pytest.raises(AppError) as refused:
+            await ask(context_at(address_of(server)))
+
+        assert "sk-" not in refused.value.message
+
+    @pytest.mark.parametrize(
+        ("message", "finish"),
+        [({"content": None, "refusal": "I will not."}, "stop"), ({"content": ""}, "content_filter")],
+    )
+    async def test_are_told_if_the_model_declines(self, message: Any, finish: str, server: HTTPServer) -> None:
+        answer = {"choices": [{"message": message, "finish_reason": finish}], "usage": {"prompt_tokens": 9}}
+        server.expect_request("/chat/completions").respond_with_json(answer)
+        context = context_at(address_of(server))
+
+        with pytest.raises(AppError) as refused:
+            await ask(context)
+
+        assert refused.value.code == "MODEL_REFUSED"
+        assert context.usage.input_tokens == 9
+
     async def test_are_told_for_an_address_that_is_none(self) -> None:
         with pytest.raises(AppError):
             await ask(context_at("not an address"))
@@ -224,6 +304,6 @@ def test_serves_every_event_loop_and_key_with_its_own_client(
 
     async def clients() -> set[int]:
         asked = [("a", "1"), ("a", "1"), ("a", "2")]
-        return {id(_client._client(f"http://{url}.example/v1", key)) for url, key in asked}
+        return {id(client_of(f"http://{url}.example/v1", key)) for url, key in asked}
 
     assert [len(asyncio.run(clients())) for _ in range(2)] == [2, 2]
