@@ -1,14 +1,32 @@
 """What is stored of an execution."""
 
 from executions.models.execution import Execution, ExecutionQuerySet
+from executions.models.ledger import (
+    Account,
+    AccountQuerySet,
+    Budget,
+    BudgetQuerySet,
+    Hold,
+    LedgerEntry,
+    LedgerEntryQuerySet,
+)
 from executions.models.node_execution import NodeExecution, NodeExecutionQuerySet
+from executions.models.price import TokenPrice
 from executions.models.wait import Wait, WaitQuerySet
 
 __all__ = [
+    "Account",
+    "AccountQuerySet",
+    "Budget",
+    "BudgetQuerySet",
     "Execution",
     "ExecutionQuerySet",
+    "Hold",
+    "LedgerEntry",
+    "LedgerEntryQuerySet",
     "NodeExecution",
     "NodeExecutionQuerySet",
+    "TokenPrice",
     "Wait",
     "WaitQuerySet",
 ]

@@ -62,6 +62,8 @@ class Execution(models.Model):
     call_key = models.CharField(max_length=200, blank=True, default="", editable=False)
     root_id = models.UUIDField(null=True, blank=True, editable=False)
     depth = models.PositiveSmallIntegerField(default=0, editable=False)
+    #: The fingerprint of the API key that has started it, if one has: budgets go by it.
+    api_key = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     #: The ended execution that this one goes on from.
     retried_from_id = models.UUIDField(null=True, blank=True, editable=False)
     inputs: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)

@@ -1,8 +1,8 @@
 -- End executions and add up what their firings used. Final: the life cycle and a trigger let nobody change it afterwards.
 -- Safe: only what is under way ends, and none succeeds after a failure, or a cancellation, that a worker may not know of yet; the caller compares
--- the count and rolls everything back if one is missing. Tells what its end sets free: the execution that started it, and those in line.
+-- the count and rolls everything back if one is missing. What failed for want of money says so by its status. Tells what its end sets free: the execution that started it, and those in line.
 UPDATE executions_execution AS e
-SET status = f.status, outputs = f.outputs, ended_at = greatest(now(), e.started_at),
+SET status = CASE WHEN f.status = 'FAILED' AND e.error_code = 'BUDGET_EXCEEDED' THEN 'BUDGET_EXCEEDED' ELSE f.status END, outputs = f.outputs, ended_at = greatest(now(), e.started_at),
     segments_done = e.segments_done || f.segments,
     input_tokens = used.input_tokens, output_tokens = used.output_tokens, cost_microcredits = used.cost_microcredits
 FROM jsonb_to_recordset(%(finished)s::jsonb) AS f (execution_id uuid, status text, outputs jsonb, segments smallint[])

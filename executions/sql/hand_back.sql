@@ -5,3 +5,4 @@ SET status = 'PENDING', due_at = now() + %(pause)s, lease_expires_at = NULL
 FROM jsonb_to_recordset(%(claims)s::jsonb) AS c (execution_id uuid, node_key text, item_path int[], fence bigint)
 WHERE mine.execution_id = c.execution_id AND mine.node_key = c.node_key AND mine.item_path = c.item_path
   AND mine.fence = c.fence AND mine.status = 'RUNNING'
+RETURNING mine.fence

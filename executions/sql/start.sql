@@ -27,11 +27,11 @@ WITH mine AS MATERIALIZED (
     FROM mine, everybodys, line
 )
 INSERT INTO executions_execution (
-    id, graph_id, version_id, owner_id, status, priority, parent_node, parent_path, call_key, depth, retried_from_id, inputs, outputs,
+    id, graph_id, version_id, owner_id, status, priority, parent_node, parent_path, call_key, depth, api_key, retried_from_id, inputs, outputs,
     segments_done, plan_mark, is_stopping, is_paused, error_code, error_message, error_hint, error_node,
     input_tokens, output_tokens, cost_microcredits, created_at, launched_at, launches
 )
-SELECT %(id)s, %(graph_id)s, %(version_id)s, %(owner_id)s, 'QUEUED', %(priority)s, '', '{}', '', 0, %(retried_from_id)s, %(inputs)s::jsonb, '{}',
+SELECT %(id)s, %(graph_id)s, %(version_id)s, %(owner_id)s, 'QUEUED', %(priority)s, '', '{}', '', 0, %(api_key)s, %(retried_from_id)s, %(inputs)s::jsonb, '{}',
        %(segments_done)s::smallint[], %(plan_mark)s, false, false, '', '', '', '',
        0, 0, 0, statement_timestamp(), CASE WHEN at_once THEN statement_timestamp() END, at_once::int
 FROM going

@@ -1,0 +1,28 @@
+-- Let claims pay out of what is held for them, where that is enough and no budget counts it: what nearly every firing needs, in one statement.
+-- Tells which have paid; of the others nothing is changed.
+-- Safe: the credit of every owner in it is locked by the caller, in a statement before this one; so is each firing, by its settle.
+WITH asked AS MATERIALIZED (
+    SELECT * FROM unnest(%(fences)s::bigint[], %(costs)s::bigint[]) AS a (fence, cost)
+), gone AS (
+    DELETE FROM executions_hold AS h USING asked AS a
+    WHERE h.fence = a.fence AND a.cost <= h.amount_microcredits AND h.budget_ids = '{}'
+    RETURNING h.*, a.cost, h.amount_microcredits - a.cost AS rest
+), written AS (
+    INSERT INTO executions_ledgerentry (
+        kind, debit_id, credit_id, amount_microcredits, owner_id, execution_id, root_id, graph_id, node_key, item_path, attempt, fence,
+        key, note, created_at
+    )
+    SELECT m.kind, g.owner_id::bigint * 8 + 2, m.credit, m.amount, g.owner_id, g.execution_id, g.root_id, g.graph_id, g.node_key, g.item_path,
+           g.attempt, g.fence, '', '', now()
+    FROM gone AS g CROSS JOIN LATERAL (VALUES ('SETTLE', 4, g.cost), ('RELEASE', g.owner_id::bigint * 8 + 1, g.rest)) AS m (kind, credit, amount)
+    WHERE m.amount > 0
+), changed AS (
+    UPDATE executions_account AS a SET balance_microcredits = a.balance_microcredits + its.change
+    FROM (
+        SELECT g.owner_id::bigint * 8 + c.number AS id, sum(c.change)::bigint AS change
+        FROM gone AS g CROSS JOIN LATERAL (VALUES (1, g.rest), (2, -g.amount_microcredits)) AS c (number, change)
+        GROUP BY 1
+    ) AS its
+    WHERE a.id = its.id AND its.change <> 0
+)
+SELECT fence FROM gone
