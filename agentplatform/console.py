@@ -36,6 +36,12 @@ NAVIGATION = {
         ("Versions", "history", "graphs.graphversion"),
         ("Where blocks are used", "widgets", "graphs.node"),
     ],
+    "Money": [
+        ("Accounts", "account_balance_wallet", "executions.account"),
+        ("Ledger", "receipt_long", "executions.ledgerentry"),
+        ("Budgets", "savings", "executions.budget"),
+        ("Token prices", "sell", "executions.tokenprice"),
+    ],
     "Access": [
         ("Users", "person", "auth.user"),
         ("Groups", "group", "auth.group"),

@@ -49,6 +49,11 @@ def env_int(name: str, default: int, *, minimum: int = 0) -> int:
     return int(_number(name, default, int, minimum))
 
 
+def env_int_or_none(name: str, *, minimum: int = 0) -> int | None:
+    """Return the variable as a whole number of at least `minimum`, or None where it is missing or empty."""
+    return env_int(name, minimum, minimum=minimum) if env_str(name) else None
+
+
 def env_float(name: str, default: float, *, minimum: float = 0.0) -> float:
     """Return the variable as a number of at least `minimum`."""
     return float(_number(name, default, float, minimum))

@@ -11,6 +11,7 @@ from agentplatform.env import (
     env_database,
     env_float,
     env_int,
+    env_int_or_none,
     env_list,
     env_secret,
     env_str,
@@ -45,7 +46,7 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",  # the API documentation's assets, so that no page loads from a CDN
-    "integrations",
+    "integrations.apps.IntegrationsConfig",
     "graphs.apps.GraphsConfig",
     "executions.apps.ExecutionsConfig",
     "agentplatform.apps.AgentplatformConfig",
@@ -157,6 +158,9 @@ AGENTPLATFORM_MAX_RUNNING_PER_OWNER = env_int(
 AGENTPLATFORM_MAX_IN_FLIGHT = env_int(
     "AGENTPLATFORM_MAX_IN_FLIGHT", 1000, minimum=1
 )  # of all: the line is a table, the broker's queue stays short
+AGENTPLATFORM_DEFAULT_OVERDRAFT_MICROCREDITS = env_int_or_none(
+    "AGENTPLATFORM_DEFAULT_OVERDRAFT_MICROCREDITS"
+)  # of an owner's credit: unset without an end, 0 prepaid
 AGENTPLATFORM_MAX_DEPTH = env_int("AGENTPLATFORM_MAX_DEPTH", 8, minimum=0)  # a graph that starts itself comes to an end
 AGENTPLATFORM_MAX_CHILD_EXECUTIONS = env_int(
     "AGENTPLATFORM_MAX_CHILD_EXECUTIONS", 10_000, minimum=0
@@ -238,6 +242,8 @@ SPECTACULAR_SETTINGS = {
         "ExecutionStatus": "executions.engine.status.Status",
         "NodeStatus": "executions.engine.status.NodeStatus",
         "WaitStatus": "executions.engine.waits.WaitStatus",
+        "WaitKind": "executions.engine.waits.WaitKind",
+        "EntryKind": "executions.engine.money.EntryKind",
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = AGENTPLATFORM_MAX_OUTPUT_BYTES  # a request may be as large as one value
@@ -309,7 +315,12 @@ X_FRAME_OPTIONS = "DENY"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {
+            "class": "agentplatform.log.MaskedFormatter",  # an error may quote the key it was asked with
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
     "loggers": {
         "httpx2": {"level": "WARNING"},  # it writes whole addresses, and those may hold a key

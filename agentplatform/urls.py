@@ -10,6 +10,7 @@ from rest_framework.routers import DefaultRouter
 
 from agentplatform import console
 from executions.api import router as executions_router
+from executions.api_money import router as money_router
 from executions.api_waits import router as waits_router
 from graphs.api import router as graphs_router
 
@@ -17,6 +18,7 @@ api = DefaultRouter()
 api.registry.extend(graphs_router.registry)
 api.registry.extend(executions_router.registry)
 api.registry.extend(waits_router.registry)
+api.registry.extend(money_router.registry)
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

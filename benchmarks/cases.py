@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Shape = Literal["chain", "fan", "diamond", "resume", "loop"]
+Shape = Literal["chain", "fan", "diamond", "resume", "loop", "settle"]
 Work = Literal["noop", "fibo", "wait"]
 
 WAIT_S = 0.2
@@ -46,6 +46,11 @@ class Case:
         return self.size * FIBO_VALUE if self.work == "fibo" else 0
 
     @property
+    def compares_settles(self) -> bool:
+        """Return whether it compares settles with the ledger and without, and no systems."""
+        return self.shape == "settle"
+
+    @property
     def is_reported_only(self) -> bool:
         """Return whether the row is shown for comparison and kept out of the JSON."""
         return self.static_nodes or self.chunk > 1
@@ -68,6 +73,8 @@ CASES = (
     Case("map1000", "fan", 1000, work="wait", wait_s=0.05, is_ours_only=True),
     Case("resume200", "resume", 200, is_ours_only=True),
     Case("sub_graphs100", "loop", 100, is_ours_only=True),
+    Case("settle1", "settle", 1, work="wait", ratio_bar=1.3),
+    Case("settle20", "settle", 20, work="wait", ratio_bar=1.3),
 )
 
 

@@ -48,6 +48,7 @@ def enter(execution: Execution) -> None:
             inputs=to_json(execution.inputs).decode(),
             segments_done=execution.segments_done,
             plan_mark=execution.plan_mark,
+            api_key=execution.api_key,
             is_alone=not connection.in_atomic_block,
             per_owner=settings.AGENTPLATFORM_MAX_RUNNING_PER_OWNER,
             in_flight=settings.AGENTPLATFORM_MAX_IN_FLIGHT,

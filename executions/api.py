@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
+from rest_framework.authtoken.models import Token
 from rest_framework.decorators import action
 from rest_framework.exceptions import ParseError
 from rest_framework.generics import get_object_or_404
@@ -21,6 +22,7 @@ from rest_framework.serializers import BaseSerializer
 
 from agentplatform.lib.paging import PagesById
 from executions import services
+from executions.budgets import fingerprint
 from executions.filters import ExecutionFilter, NodeExecutionFilter
 from executions.models import Execution, ExecutionQuerySet, NodeExecution
 from executions.serializers import (
@@ -87,6 +89,8 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
             owner_id=user_id,
             inputs=asked.get("inputs"),
             priority=asked["priority"],
+            budget_microcredits=asked.get("budget_microcredits"),
+            api_key=_fingerprint(request),
         )
         return self._accepted(request, execution)
 
@@ -156,6 +160,11 @@ class NodeExecutionViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[NodeEx
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List what the nodes of an execution did, in the order in which they began."""
         return super().list(request, *args, **kwargs)
+
+
+def _fingerprint(request: Request) -> str:
+    """Return that of the API key that asks; nothing for a session of the console."""
+    return fingerprint(request.auth.key) if isinstance(request.auth, Token) else ""
 
 
 def _version_id(user: Any, ask: Mapping[str, Any]) -> UUID:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.db.models.signals import post_migrate
 
 
 class ExecutionsConfig(AppConfig):
@@ -16,6 +17,8 @@ class ExecutionsConfig(AppConfig):
         """Make the installation's own blocks known, and what they may reach, before anything is validated or run."""
         from agentplatform.lib import http
         from blocks import registry
+        from executions.published_prices import write_published
 
         http.configure(allowed_private=settings.AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS)
         registry.load_extra(settings.AGENTPLATFORM_EXTRA_BLOCKS)
+        post_migrate.connect(write_published, sender=self, dispatch_uid="published_prices")

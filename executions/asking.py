@@ -18,6 +18,7 @@ from blocks.sdk import BlockError
 from blocks.sdk.waiting import WaitFor
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
 
 #: Few, as each opens a connection of its own.
 _asking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="asking")
@@ -34,7 +35,7 @@ async def prepared(wait: WaitFor) -> WaitFor:
     _refuse_too_large(wait)
     if not (wait.allowed_users or wait.allowed_groups):
         return wait
-    users, groups = await _patiently(lambda: (_users(wait.allowed_users), _groups(wait.allowed_groups)))
+    users, groups = await looked_up(lambda: (_users(wait.allowed_users), _groups(wait.allowed_groups)))
     return replace(wait, allowed_users=users, allowed_groups=groups)
 
 
@@ -48,7 +49,7 @@ def _refuse_too_large(wait: WaitFor) -> None:
         )
 
 
-async def _patiently(look: Callable[[], Any]) -> Any:
+async def looked_up(look: Callable[[], T]) -> T:
     """Look into the database on a thread of its own: nothing may hold the event loop up."""
     loop = asyncio.get_running_loop()
     for pause_s in PAUSES_S:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from agentplatform.lib.ids import uuid7
 from blocks.sdk.waiting import WaitFor
+from executions.charging import Amount
 from executions.engine.items import Outcome, Path
 from executions.engine.plan import Plan
 from executions.engine.progress import Closed
@@ -77,6 +78,14 @@ class Ended:
             due_in_s=delay_s,
             is_fatal=False,
         )
+
+    def amount(self, execution_id: UUID) -> Amount | None:
+        """Return what is to be paid for it, or given back, now; None where no money is concerned."""
+        if self.claim is None:
+            cost = self.cost_microcredits
+            return Amount(execution_id, self.node_key, self.path, 0, self.attempt, cost) if cost else None
+        cost = max(0, self.cost_microcredits - self.claim.spent_microcredits)
+        return self.claim.amount(cost) if cost or self.claim.is_held_for else None
 
     def as_history(self) -> dict[str, Any]:
         """Return the attempt as its row remembers it."""
@@ -164,6 +173,10 @@ class Batch:
         """Return the first failure that ends the execution."""
         return next((ended for ended in self.ended if ended.is_fatal), None)
 
+    def amounts(self) -> list[Amount]:
+        """Return what is to be paid for its firings, or given back."""
+        return [amount for one in self.ended if (amount := one.amount(self.execution_id))]
+
     def closed_records(self) -> list[dict[str, Any]]:
         """Return the paths that never fire as the statements take them."""
         return [
@@ -183,13 +196,14 @@ class Batch:
         """Say whether the execution itself is a step further with this, and not only its firings."""
         return bool(self.segments) or self.failed is not None
 
-    def cancelled(self) -> list[Ended]:
+    def cancelled(self) -> Batch:
         """Return what is kept of the firings when the execution was cancelled meanwhile: what they used, and no outputs."""
-        return [
+        ended = [
             replace(one, outcome=Outcome(NodeStatus.CANCELLED), error={}, due_in_s=None, wait=None)
             for one in self.ended
             if one.claim
         ]
+        return replace(self, ended=ended, closed=[], segments=[])
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +224,8 @@ class Settled:
     parent_id: UUID | None = None
     #: Its end makes room for executions that wait to be admitted.
     others_wait: bool = False
+    #: Firings of it ended without a settle of their own, so money may still be set aside for them.
+    may_hold: bool = False
 
 
 def outputs_of(plan: Plan, ended: dict[int, dict[Path, Outcome]]) -> dict[str, Any]:

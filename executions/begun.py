@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -121,4 +121,9 @@ class Begun:
     @property
     def idempotency_key(self) -> str:
         """Return the key that is the same for every attempt of this firing."""
-        return f"{self.execution_id}:{self.node.key}:{','.join(map(str, self.firing.path))}"
+        return idempotency_key(self.execution_id, self.node.key, self.firing.path)
+
+
+def idempotency_key(execution_id: UUID, node_key: str, path: Iterable[int]) -> str:
+    """Return the key that a block sends with whatever must not happen twice."""
+    return f"{execution_id}:{node_key}:{','.join(map(str, path))}"

@@ -192,3 +192,59 @@ class DurationExceeded(AppError):
     code = "DURATION_EXCEEDED"
     status = 409
     hint = "Look at what it was doing; if it needs that long, raise AGENTPLATFORM_MAX_DURATION_S."
+
+
+class PriceInvalid(AppError):
+    """This can not be a price."""
+
+    code = "PRICE_INVALID"
+    status = 422
+    hint = "Name a model, or the beginning of several with a * behind it, and what a million of its tokens cost."
+
+
+class BudgetExceeded(AppError):
+    """There is not enough credit, or a budget is used up."""
+
+    code = "BUDGET_EXCEEDED"
+    status = 402
+    hint = "Top up the credit or raise the budget, then retry the execution: what has succeeded is not run again."
+
+
+class AmountInvalid(AppError):
+    """This amount can not be moved."""
+
+    code = "AMOUNT_INVALID"
+    status = 422
+    hint = "Give a whole number of micro-credits above zero."
+
+
+class KeyInvalid(AppError):
+    """A movement needs a key that says which one it is."""
+
+    code = "LEDGER_KEY_INVALID"
+    status = 422
+    hint = "Give a key of 1 to 200 characters, and the same one when you ask again."
+
+
+class KeyTaken(AppError):
+    """This key has moved another amount before."""
+
+    code = "LEDGER_KEY_TAKEN"
+    status = 409
+    hint = "Give each movement a key of its own."
+
+
+class CreditTooLow(AppError):
+    """There is less credit than that."""
+
+    code = "CREDIT_TOO_LOW"
+    status = 409
+    hint = "Take less, top up first, or allow a greater overdraft."
+
+
+class BudgetInvalid(AppError):
+    """This can not be a budget."""
+
+    code = "BUDGET_INVALID"
+    status = 422
+    hint = "Name one of your own graphs or executions, or all that is yours."

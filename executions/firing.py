@@ -20,18 +20,17 @@ from blocks import registry
 from blocks.jsonable import clean_text
 from blocks.sdk import Block, BlockError, BlockType, Effects, Placement, Usage
 from blocks.sdk.waiting import Suspended, WaitFor
-from executions import failpoints, last_resort
+from executions import failpoints, last_resort, quotes
 from executions.batch import Ended
 from executions.begun import Begun, Why
 from executions.context import UNDER_WAY, FiringContext
 from executions.decisions import DECISION_FORM, outputs_decided
 from executions.engine.items import ERROR_PIN, Outcome
 from executions.engine.plan import PlanNode
-from executions.engine.pricing import cost_of
 from executions.engine.progress import Firing
 from executions.engine.status import NodeStatus
 from executions.engine.waits import WaitKind
-from executions.errors import NeedsDecision
+from executions.errors import BudgetExceeded, NeedsDecision
 from executions.limits import Yielded
 from graphs.pins import assemble
 
@@ -76,6 +75,7 @@ async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
         if (decided := decided_outputs(begun)) is not None:
             outputs.update(decided)
         else:
+            await quotes.ready(registry.runnable(node.block_id))
             block = registry.runnable(node.block_id)
             begun.course.begin(context, attempt=attempt, limit_s=time_limit_s(node, block))
             if block.placement is Placement.CPU:
@@ -170,15 +170,17 @@ def _ended(
     node = begun.node
     cost = 0
     try:
-        cost = _priced(context.usage, block, seconds=seconds, is_suspended=status is NodeStatus.WAITING)
+        cost = _priced(context, block, began_at=started_at, seconds=seconds, is_suspended=status is NodeStatus.WAITING)
     except AppError as failure:
         error, status = error or failure.as_dict(), NodeStatus.FAILED
     if error and status is not NodeStatus.WAITING:
         status = NodeStatus.FAILED
     if error:
         error = _storable(error)
+    # No graph goes on beyond what it may cost, whatever it makes of the failures of what it calls.
+    is_unpaid = error.get("code") == BudgetExceeded.code
     if status is not NodeStatus.SUCCEEDED:
-        is_routed = status is NodeStatus.FAILED and node.handles_errors
+        is_routed = status is NodeStatus.FAILED and node.handles_errors and not is_unpaid
         outputs = {ERROR_PIN: [{key: error[key] for key in ("code", "message", "hint")}]} if is_routed else {}
     ended = Ended(
         node=node.index,
@@ -196,7 +198,7 @@ def _ended(
         ended_at=started_at + timedelta(seconds=seconds),
         attempt=attempt,
         children=context.children,
-        is_fatal=status is NodeStatus.FAILED and not node.handles_errors and node.on_error == "fail",
+        is_fatal=status is NodeStatus.FAILED and (is_unpaid or (not node.handles_errors and node.on_error == "fail")),
         retry_after_s=retry_after_s,
         wait=wait if status is NodeStatus.WAITING else None,
         # Interrupted, it may be begun again at once.
@@ -288,20 +290,23 @@ async def _drain(block: type[Block], instance: Block, given: Any, outputs: dict[
             yielded.add(pin, registry.validate_output(block, pin, value))
 
 
-def _priced(usage: Usage, block: type[Block] | None, *, seconds: float, is_suspended: bool) -> int:
+def _priced(
+    context: FiringContext, block: type[Block] | None, *, began_at: datetime, seconds: float, is_suspended: bool
+) -> int:
     """Return what an attempt cost: also a failed one has used what it used.
 
     Raises:
-        BlockError: the block reported what can not be counted.
+        BlockError: the block reported what can not be counted, or what has no price.
     """
     if block is None:
         return 0
+    usage = context.usage
     usage.seconds = seconds if _has_price_per(block, "second") else 0.0
     _refuse_uncountable(usage)
     if is_suspended and _has_price_per(block, "run"):
         # It runs from its beginning once more, and only then to its end.
         return 0
-    return cost_of(usage, block.cost_config)
+    return quotes.price_of(usage, block, at=began_at, is_own_key=False)
 
 
 def _has_price_per(block: type[Block], unit: str) -> bool:
@@ -337,7 +342,7 @@ def _refuse_uncountable(usage: Usage) -> None:
 
 def _is_countable(amount: float | str) -> bool:
     # Written so that NaN is refused too.
-    return isinstance(amount, str) or amount <= MAX_AMOUNT
+    return isinstance(amount, str) or 0 <= amount <= MAX_AMOUNT
 
 
 def _counted(usage: Usage) -> dict[str, int | float | str]:

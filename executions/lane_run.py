@@ -26,18 +26,19 @@ from executions.engine.compile import Canvas, Chain, Lane, compile, spread
 from executions.engine.items import Path
 from executions.engine.progress import Firing, Progress
 from executions.engine.segments import CPU_QUEUE
-from executions.errors import LeaseLost, TooManyFirings
+from executions.errors import BudgetExceeded, LeaseLost, NotRunning, TooManyFirings
 from executions.firing import MAX_CRASHES, values_of
-from executions.leases import Claim, Wanted
+from executions.leases import Claim
 from executions.limits import FiringCount, refuse_large_inputs
 from executions.models import Execution
 from executions.needs import Inbox, Needs, Request, Unsettled
 from executions.on_loop import OnLoop
 from executions.rest import rest_if_idle
 from executions.route import Route
-from executions.settle import settle, stop_if_idle
+from executions.settle import fail, settle, stop_if_idle
 from executions.snapshot import Snapshot
 from executions.stopping import stop
+from executions.wanting import is_priced, wanted_of
 from executions.worker import Worker, patiently
 
 #: A firing that workers were lost with again and again waits so long for another such to end.
@@ -199,6 +200,17 @@ class LaneRun:
         patiently(stop, Execution(pk=self.snapshot.execution_id), reason)
         self.is_stopping = True
 
+    def _stop_as_unpaid(self, refused: Claim) -> None:
+        batch = Batch(self.snapshot.execution_id, self.plan, self.here.name, done_before=self.done)
+        self.is_stopping = True
+        try:
+            settled = patiently(fail, batch, BudgetExceeded(refused.refusal), refused.node_key)
+        except NotRunning:
+            # It was cancelled meanwhile.
+            return
+        self.is_over = settled.is_final
+        follow_up([settled])
+
     def _may_begin(self) -> bool:
         return self._goes_on() and not self.stop.why
 
@@ -216,21 +228,19 @@ class LaneRun:
             self.is_held_back = True
             return False
         queued_at = now()
-        values = {(firing.node, firing.path): self._values(firing) for firing in ready}
-        wanted = [
-            Wanted(
-                self.plan.nodes[node].key,
-                path,
-                given if isinstance(given, dict) else {},
-                is_once=self.plan.nodes[node].block.effects is Effects.AT_MOST_ONCE,
+        values, wanted = {}, []
+        for firing in ready:
+            one, values[firing.node, firing.path] = wanted_of(
+                self.plan.nodes[firing.node], firing.path, self._values(firing), self.snapshot.family
             )
-            for (node, path), given in values.items()
-        ]
+            wanted.append(one)
         granted = yield Request(Needs.CLAIMS, (self.snapshot.execution_id, wanted))
-        claims = self._without_suspects(granted)
+        claims = self._without_suspects([claim for claim in granted if not claim.refusal])
         self.was_refused = self.was_refused or len(claims) < len(wanted)
         self.claims.update(claims)
         self.here.hold(claims, self)
+        if refused := next((claim for claim in granted if claim.refusal), None):
+            self._stop_as_unpaid(refused)
         answers = patiently(answers_of, self.snapshot.execution_id, claims) if any(c.waits for c in claims) else {}
         ours = {(self.plan.index_of[claim.node_key], claim.path): claim for claim in claims}
         begun = [
@@ -290,11 +300,16 @@ class LaneRun:
         return to_claim
 
     def _sort_ready(self) -> list[Firing]:
-        """Put aside what has become ready and only computes: it needs no claim of its own. Return the rest."""
+        """Put aside what has become ready and only computes, for nothing: it needs no claim of its own. Return the rest."""
         queued_at = now()
         ready = self._take_ready()
-        self.cheap.extend(self._begun(one, self._values(one), None, queued_at) for one in ready if self._is_cheap(one))
-        return [firing for firing in ready if not self._is_cheap(firing)]
+        to_claim: list[Firing] = []
+        for firing in ready:
+            if self._is_cheap(firing) and not is_priced(self.plan.nodes[firing.node]):
+                self.cheap.append(self._begun(firing, self._values(firing), None, queued_at))
+            else:
+                to_claim.append(firing)
+        return to_claim
 
     def _settle(self) -> Generator[Request, Settled | Exception, None]:
         """Write what has ended, and find out what may begin elsewhere."""

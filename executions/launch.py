@@ -12,11 +12,12 @@ from celery import chain, chord, current_app, signature
 from celery.canvas import Signature
 from celery.result import denied_join_result
 from django.conf import settings
+from django.db import transaction
 from kombu.exceptions import OperationalError as BrokerUnreachable
 
 from agentplatform.lib.clock import now
 from blocks.errors import UnknownBlock
-from executions import failpoints, messages
+from executions import charging, failpoints, messages
 from executions.engine.compile import Canvas, Chain, Lane, Limits, remaining
 from executions.engine.status import FINAL, Status
 from executions.known import ended_segments
@@ -122,6 +123,8 @@ def _publish(publish: Callable[[], object]) -> None:
 
 
 def _fail(execution_id: UUID, error: UnknownBlock) -> None:
-    Execution.objects.filter(pk=execution_id).move(
-        Status.FAILED, ended_at=now(), error_code=error.code, error_message=error.message, error_hint=error.hint
-    )
+    with transaction.atomic():
+        Execution.objects.filter(pk=execution_id).move(
+            Status.FAILED, ended_at=now(), error_code=error.code, error_message=error.message, error_hint=error.hint
+        )
+        charging.release([execution_id])

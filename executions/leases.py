@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from pydantic_core import from_json
 
 from agentplatform.lib.ids import uuid7
-from executions import failpoints, statements
+from executions import charging, failpoints, statements
+from executions.charging import Amount
 from executions.engine.items import Path
 from executions.engine.status import NodeStatus
 from executions.models import NodeExecution
@@ -36,6 +39,14 @@ class Claim:
     #: What its earlier attempts used and cost.
     spent: Mapping[str, int | float | str] = field(default_factory=dict, compare=False)
     spent_microcredits: int = 0
+    #: Money may be set aside for it, by this claim or by one that was lost.
+    is_held_for: bool = field(default=False, compare=False)
+    #: Why it was given back at once: what it may cost is not there.
+    refusal: str = field(default="", compare=False)
+
+    def amount(self, microcredits: int) -> Amount:
+        """Return what it may cost, or has cost, as the ledger takes it."""
+        return Amount(self.execution_id, self.node_key, self.path, self.fence, self.attempt, microcredits)
 
     def as_record(self) -> dict[str, Any]:
         """Return the claim as the statements take it."""
@@ -56,10 +67,29 @@ class Wanted:
     inputs: dict[str, Any]
     #: It must not be begun twice, so its claim has to outlive a crash of the database.
     is_once: bool = False
+    #: The most that it may cost: set aside before it begins.
+    hold_microcredits: int = 0
 
 
 def claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str) -> dict[UUID, list[Claim]]:
-    """Take the leases of ready firings, by execution; what another worker holds, or has settled, is left out."""
+    """Take the leases of ready firings, by execution; what another worker holds, or has settled, is left out.
+
+    For what may cost something, that is set aside in the same transaction. Where it is not there, the claim says so and is given back.
+    """
+    holds = {
+        (execution_id, firing.node_key, firing.path): firing.hold_microcredits
+        for execution_id, its_firings in wanted.items()
+        for firing in its_firings
+        if firing.hold_microcredits
+    }
+    is_once = any(firing.is_once for its_firings in wanted.values() for firing in its_firings)
+    # What costs money is not begun on a claim that a crash of the database could undo.
+    with transaction.atomic(durable=True) if holds else nullcontext():
+        claims = _claim(wanted, worker=worker, is_relaxed=not (is_once or holds))
+        return _hold(claims, holds) if holds else claims
+
+
+def _claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str, is_relaxed: bool) -> dict[UUID, list[Claim]]:
     firings = [
         {
             "id": str(uuid7()),
@@ -71,7 +101,6 @@ def claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str) -> dict[UUID,
         for execution_id, its_firings in wanted.items()
         for firing in its_firings
     ]
-    is_relaxed = not any(firing.is_once for its_firings in wanted.values() for firing in its_firings)
     claims: dict[UUID, list[Claim]] = {execution_id: [] for execution_id in wanted}
     with statements.cursor() as cursor:
         for portion in statements.portions(firings):
@@ -79,9 +108,44 @@ def claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str) -> dict[UUID,
                 cursor, "claim", ids=list(wanted), lease=lease(), worker=worker, is_relaxed=is_relaxed, firings=portion
             )
             for execution_id, key, path, fence, attempt, crashes, waits, usage, cost in cursor:
-                claim = Claim(execution_id, key, tuple(path), fence, attempt, crashes, waits, from_json(usage), cost)
+                claim = Claim(
+                    execution_id,
+                    key,
+                    tuple(path),
+                    fence,
+                    attempt,
+                    crashes,
+                    waits,
+                    from_json(usage),
+                    cost,
+                    is_held_for=crashes > 0,
+                )
                 claims[execution_id].append(claim)
     return claims
+
+
+def _hold(claims: dict[UUID, list[Claim]], holds: Mapping[tuple[UUID, str, Path], int]) -> dict[UUID, list[Claim]]:
+    """Set aside what claimed firings may cost; of those that do not fit, give the claims back."""
+    amounts = [
+        claim.amount(holds.get((claim.execution_id, claim.node_key, claim.path), 0))
+        for its_claims in claims.values()
+        for claim in its_claims
+    ]
+    asked = [one for one in amounts if one.microcredits]
+    if not asked:
+        return claims
+    refusals = charging.hold(asked)
+    held = {one.fence for one in asked}
+    marked = {
+        execution_id: [
+            replace(claim, is_held_for=True, refusal=refusals.get(claim.fence, "")) if claim.fence in held else claim
+            for claim in its_claims
+        ]
+        for execution_id, its_claims in claims.items()
+    }
+    if refused := [claim for its_claims in marked.values() for claim in its_claims if claim.refusal]:
+        _hand_back(refused, pause_s=0.0)
+    return marked
 
 
 def renew(claims: Iterable[Claim]) -> dict[Claim, bool]:
@@ -104,9 +168,19 @@ def give_up(claims: Iterable[Claim]) -> None:
 
 def hand_back(claims: Iterable[Claim], *, pause_s: float) -> None:
     """Give back what was claimed and not begun, to be claimed again after a pause."""
+    claims = list(claims)
+    held = [claim.amount(0) for claim in claims if claim.is_held_for]
+    with transaction.atomic(durable=True) if held else nullcontext():
+        back = set(_hand_back(claims, pause_s=pause_s))
+        charging.settle([one for one in held if one.fence in back])
+
+
+def _hand_back(claims: Sequence[Claim], *, pause_s: float) -> list[int]:
+    """Give claims back. Return the fences of those that were still ours."""
     records = statements.records([claim.as_record() for claim in claims])
     with statements.cursor() as cursor:
         statements.run(cursor, "hand_back", pause=timedelta(seconds=pause_s), claims=records)
+        return [fence for (fence,) in cursor]
 
 
 def held(execution_id: UUID, node_key: str) -> set[Path]:

@@ -15,8 +15,9 @@ from django.db import transaction
 from agentplatform.lib.errors import AppError
 from agentplatform.lib.ids import uuid7
 from blocks.sdk import Effects
-from executions import admission, history, statements
+from executions import admission, budgets, history, statements
 from executions.engine.items import Outcome, Path
+from executions.engine.money import BudgetScope
 from executions.engine.plan import Plan, PlanNode
 from executions.engine.progress import Firing
 from executions.engine.reuse import Earlier, Reuse, reusable, unchanged_nodes
@@ -65,8 +66,9 @@ class NodePreview:
     #: Firings that are known to run; more may follow from how they end.
     firings: int
     effects: Effects
-    #: What its firings cost before, times how many there were.
+    #: What its firings cost before, times how many there were; and what nineteen of twenty cost at the most.
     estimated_microcredits: int
+    estimated_p95_microcredits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,11 @@ class Preview:
     def estimated_microcredits(self) -> int:
         """Return what it will cost, going by what it cost before."""
         return sum(node.estimated_microcredits for node in self.runs)
+
+    @property
+    def estimated_p95_microcredits(self) -> int:
+        """Return what it will seldom cost more than."""
+        return sum(node.estimated_p95_microcredits for node in self.runs)
 
     @property
     def effects(self) -> tuple[str, ...]:
@@ -114,17 +121,21 @@ def preview(execution: Execution, ask: Ask) -> Preview:
         version_id=prepared.version_id,
         reused=dict(Counter(key for key, _ in prepared.reuse.reused)),
         runs=tuple(
-            NodePreview(node.key, known[node.key], node.block.effects, costs.get(node.key, 0))
+            NodePreview(node.key, known[node.key], node.block.effects, usual.microcredits, usual.p95_microcredits)
             for node in prepared.plan.nodes
             if node.key in prepared.reuse.affected
+            for usual in [costs.get(node.key, history.Usual())]
         ),
     )
 
 
-def retry(execution: Execution, ask: Ask, *, owner_id: int) -> Execution:
+def retry(execution: Execution, ask: Ask, *, owner_id: int, budget_microcredits: int | None = None) -> Execution:
     """Start a new execution that goes on from an ended one; what stands of that is referred to, not run and not paid again.
 
+    Its budget is what is left of that of the ended one, or else the one given here.
+
     Raises:
+        AmountInvalid: the budget is no amount.
         NotEnded, RetryInvalid, InputsInvalid, NothingToRetry: as `preview`.
     """
     prepared = _prepare(execution, ask)
@@ -137,8 +148,12 @@ def retry(execution: Execution, ask: Ask, *, owner_id: int) -> Execution:
         priority=execution.priority,
         segments_done=list(prepared.reuse.segments),
         plan_mark=prepared.plan.mark,
+        api_key=execution.api_key,
     )
+    budget = budgets.remaining_of(execution.pk) if budget_microcredits is None else budget_microcredits
     with transaction.atomic():
+        if budget is not None:
+            budgets.limit(BudgetScope.EXECUTION, new.pk, budget, owner_id=owner_id)
         admission.enter(new)
         _take_over(new, execution.pk, prepared)
     return new

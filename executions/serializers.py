@@ -13,6 +13,7 @@ from rest_framework.exceptions import ValidationError
 from agentplatform.lib.money import show
 from blocks.sdk import Effects
 from executions import admission
+from executions.engine.money import MOST_MICROCREDITS
 from executions.engine.status import Status
 from executions.models import Execution, NodeExecution, Wait
 from executions.retrying import Ask, Mode, Version
@@ -34,6 +35,12 @@ class StartSerializer(serializers.Serializer[Any]):
         max_value=admission.HIGHEST_PRIORITY,
         default=0,
         help_text="Higher goes first among your own that stand in line.",
+    )
+    budget_microcredits = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_MICROCREDITS,
+        help_text="What it may cost at the most, with all that it starts: millionths of a US dollar.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -109,6 +116,7 @@ class RetryNodeSerializer(serializers.Serializer[Any]):
     firings = serializers.IntegerField(help_text="Known to run; more may follow from how they end.")
     effects = serializers.ChoiceField(choices=[effects.value for effects in Effects])
     estimated_cost = CostField(source="estimated_microcredits")
+    estimated_cost_p95 = CostField(source="estimated_p95_microcredits")
 
 
 class RetryPreviewSerializer(serializers.Serializer[Any]):
@@ -123,6 +131,9 @@ class RetryPreviewSerializer(serializers.Serializer[Any]):
         source="effects", child=serializers.CharField(), help_text="They act on the outside world again."
     )
     estimated_cost = CostField(source="estimated_microcredits", help_text="Going by what these nodes cost before.")
+    estimated_cost_p95 = CostField(
+        source="estimated_p95_microcredits", help_text="What nineteen of twenty firings cost at the most."
+    )
 
 
 class ExecutionListSerializer(serializers.ListSerializer[Execution]):

@@ -8,8 +8,10 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from executions import admission
+from executions import admission, budgets
+from executions.engine.money import BudgetScope
 from executions.errors import VersionNotPublished, WaitTimedOut
+from executions.estimates import estimate
 from executions.inputs import checked_inputs
 from executions.models import Execution
 from executions.plans import plan_of
@@ -18,15 +20,26 @@ from executions.retrying import retry
 from executions.stopping import cancel, pause, resume, stop
 from graphs.models import GraphVersion
 
-__all__ = ["cancel", "pause", "preview_retry", "resume", "retry", "start", "stop", "wait"]
+__all__ = ["cancel", "estimate", "pause", "preview_retry", "resume", "retry", "start", "stop", "wait"]
 
 SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.002, 0.25
 
 
-def start(*, version_id: UUID, owner_id: int, inputs: Mapping[str, Any] | None = None, priority: int = 0) -> Execution:
+def start(
+    *,
+    version_id: UUID,
+    owner_id: int,
+    inputs: Mapping[str, Any] | None = None,
+    priority: int = 0,
+    budget_microcredits: int | None = None,
+    api_key: str = "",
+) -> Execution:
     """Record a new execution, and launch it once the row is committed and it is its turn: also if that is the caller's transaction.
 
+    It may cost at most its budget, with all that it starts; `api_key` is the fingerprint of the key that asks, whose budgets count too.
+
     Raises:
+        AmountInvalid: the budget is no amount.
         VersionNotPublished: the version does not exist or is a draft.
         InputsInvalid: an input is missing, unknown or can not be stored.
     """
@@ -39,7 +52,11 @@ def start(*, version_id: UUID, owner_id: int, inputs: Mapping[str, Any] | None =
         inputs=checked_inputs(inputs or {}, plan),
         plan_mark=plan.mark,
         priority=priority,
+        api_key=api_key,
     )
+    if budget_microcredits is not None:
+        # Before the execution, which may be sent as soon as it is written.
+        budgets.limit(BudgetScope.EXECUTION, execution.pk, budget_microcredits, owner_id=owner_id)
     admission.enter(execution)
     return execution
 

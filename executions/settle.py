@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,9 @@ from uuid import UUID
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 
-from executions import failpoints, statements, stopped
-from executions.batch import Batch, Ended, Settled, outputs_of
+from agentplatform.lib.errors import AppError
+from executions import charging, failpoints, statements, stopped
+from executions.batch import Batch, Settled, outputs_of
 from executions.engine.items import Outcome, Path
 from executions.engine.status import NodeStatus, Status
 from executions.engine.waits import WaitStatus
@@ -53,7 +54,21 @@ def stop_if_idle(batch: Batch) -> Settled:
         state = _locked(batch)
         if state is None:
             raise NotRunning
-        return _stop_if_idle(batch, state) if state.is_stopping else state
+        state = _stop_if_idle(batch, state) if state.is_stopping else state
+        _move_money([], [state])
+        return state
+
+
+def fail(batch: Batch, error: AppError, node_key: str) -> Settled:
+    """Begin nothing more of an execution, for a reason of the platform: what runs goes on and is kept; with the last of it, it ends.
+
+    Raises:
+        NotRunning: it has ended, or was cancelled.
+    """
+    with transaction.atomic(durable=True):
+        state = _stop_if_idle(batch, _note(batch, error.as_dict(), node_key))
+        _move_money([], [state])
+        return state
 
 
 def _alone(batch: Batch) -> Settled | Exception:
@@ -78,8 +93,11 @@ def _write_stopping(batch: Batch) -> Settled:
         if state is None:
             raise NotRunning
         if state.is_cancelling:
-            _write_cancelled(batch)
-            return _stop_if_idle(batch, state)
+            cancelled = batch.cancelled()
+            _write_cancelled(cancelled)
+            state = _stop_if_idle(batch, state)
+            _move_money([cancelled], [state])
+            return state
     # It is failing: then what has ended is kept all the same.
     (settled,) = _write([batch], knows_end=False)
     return settled
@@ -87,7 +105,7 @@ def _write_stopping(batch: Batch) -> Settled:
 
 def _write_cancelled(batch: Batch) -> None:
     """Keep what the firings of a cancelled execution have used; its lock is ours already."""
-    records = [one.as_record(str(batch.execution_id)) for one in batch.cancelled()]
+    records = [one.as_record(str(batch.execution_id)) for one in batch.ended]
     with statements.together() as send:
         settled = [send("settle", ended=portion) for portion in statements.portions(records)]
     if sum(cursor.rowcount for cursor in settled) != len(records):
@@ -126,8 +144,18 @@ def _write(batches: Sequence[Batch], *, knows_end: bool = True) -> list[Settled]
             else _advance(batches[place], known)
             for place in order
         }
+        _move_money(batches, settled.values())
         failpoints.reach("inside_settle")
         return [settled[place] for place in range(len(batches))]
+
+
+def _move_money(batches: Iterable[Batch], settled: Iterable[Settled]) -> None:
+    """Let what was written pay for itself, and give back what was set aside for executions that have ended.
+
+    Of every transaction the last: whoever holds the locks of accounts asks for no others.
+    """
+    charging.settle([amount for batch in batches for amount in batch.amounts()])
+    charging.release([one.execution_id for one in settled if one.may_hold and one.execution_id])
 
 
 def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]]) -> dict[UUID, Settled]:
@@ -161,7 +189,8 @@ def _advance(batch: Batch, known: Mapping[UUID, Settled]) -> Settled:
     """Note what is complete, and end the execution if that was the last or it is stopping and nothing runs any more."""
     if not batch.advances:
         return replace(known[batch.execution_id], done=batch.done_before)
-    state = _note(batch, batch.failed)
+    failed = batch.failed
+    state = _note(batch, failed.error if failed else {}, failed.node_key if failed else "")
     if state.is_stopping:
         return _stop_if_idle(batch, state)
     if len(state.done) == len(batch.plan.segments):
@@ -169,8 +198,7 @@ def _advance(batch: Batch, known: Mapping[UUID, Settled]) -> Settled:
     return state
 
 
-def _note(batch: Batch, failed: Ended | None) -> Settled:
-    error = failed.error if failed else {}
+def _note(batch: Batch, error: Mapping[str, str], node_key: str) -> Settled:
     with statements.cursor() as cursor:
         statements.run(
             cursor,
@@ -178,11 +206,11 @@ def _note(batch: Batch, failed: Ended | None) -> Settled:
             execution_id=batch.execution_id,
             segments=batch.segments,
             mark=batch.plan.mark,
-            is_failing=failed is not None,
+            is_failing=bool(node_key),
             error_code=error.get("code", ""),
             error_message=error.get("message", ""),
             error_hint=error.get("hint", ""),
-            error_node=failed.node_key if failed else "",
+            error_node=node_key,
         )
         row = cursor.fetchone()
     if row is None:
@@ -202,7 +230,7 @@ def _stop_if_idle(batch: Batch, state: Settled) -> Settled:
     # Left behind by workers that are gone, or suspended: as nothing is claimed any more, nobody would ever end them.
     firings.move(NodeStatus.CANCELLED, ended_at=Now(), lease_expires_at=None, due_at=None)
     Wait.objects.filter(execution_id=batch.execution_id).close(WaitStatus.CANCELLED, answered_at=Now())
-    return _finish(batch, Status.FAILED)
+    return replace(_finish(batch, Status.FAILED), may_hold=True)
 
 
 def _finish(batch: Batch, status: Status) -> Settled:

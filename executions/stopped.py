@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from executions import statements
+from executions import charging, statements
 from executions.batch import Settled
 from executions.engine.status import Status
 
@@ -21,11 +21,16 @@ def end(execution_ids: Collection[UUID] | None = None) -> list[Settled]:
     Usually the last settle does that. This is for what no settle follows: its worker is gone, or only a sub-graph still ran.
     """
     with transaction.atomic(durable=True):
-        return end_locked(execution_ids)
+        ended = end_locked(execution_ids)
+        charging.release([one.execution_id for one in ended if one.execution_id])
+        return ended
 
 
 def end_locked(execution_ids: Collection[UUID] | None) -> list[Settled]:
-    """Do the same within a transaction: sub-graphs first, as their ends may be all that those above still wait for."""
+    """Do the same within a transaction: sub-graphs first, as their ends may be all that those above still wait for.
+
+    What was set aside for them is the caller's to give back, as the last thing that it does.
+    """
     ended: list[Settled] = []
     while found := _find(execution_ids):
         with statements.together() as send:
@@ -39,6 +44,7 @@ def end_locked(execution_ids: Collection[UUID] | None) -> list[Settled]:
                 execution_id=execution_id,
                 parent_id=parent_id,
                 others_wait=others_wait,
+                may_hold=True,
             )
             for execution_id, parent_id, others_wait in rows
         ]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
-from typing import TypeVar
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
-from psycopg.errors import DeadlockDetected
 
 from agentplatform.lib.errors import AppError
-from executions import admission, launch, statements, stopped
+from executions import admission, again, charging, launch, statements, stopped
 from executions.batch import Settled
 from executions.endings import follow_up
 from executions.engine.status import Status
@@ -21,12 +19,8 @@ from executions.errors import AlreadyFinished
 from executions.heartbeat import CHANNEL
 from executions.models import Execution, ExecutionQuerySet, Wait
 
-T = TypeVar("T")
-
 #: A notification holds less than 8,000 bytes.
 IDS_IN_A_NOTIFICATION = 200
-#: A circle of locks, as with a settle of several executions of one family, is broken by the database; then this is tried again.
-TRIES = 5
 
 
 def cancel(execution: Execution) -> Execution:
@@ -40,14 +34,14 @@ def cancel(execution: Execution) -> Execution:
 
 def stop(execution: Execution, error: AppError) -> Execution:
     """Stop an execution for a reason of the platform: the same, but it ends as `FAILED` with this error."""
-    follow_up(_again_if_locked(partial(_stop, [execution.pk], error)))
+    follow_up(again.if_locked(partial(_stop, [execution.pk], error)))
     return Execution.objects.get(pk=execution.pk)
 
 
 def cancel_all(execution_ids: Collection[UUID]) -> None:
     """Cancel several executions, each with all that it has started."""
     if execution_ids:
-        follow_up(_again_if_locked(partial(_stop, execution_ids, None)))
+        follow_up(again.if_locked(partial(_stop, execution_ids, None)))
 
 
 def pause(execution: Execution) -> Execution:
@@ -56,7 +50,7 @@ def pause(execution: Execution) -> Execution:
     Raises:
         AlreadyFinished: it has ended, or is being cancelled.
     """
-    _again_if_locked(partial(_pause, execution.pk))
+    again.if_locked(partial(_pause, execution.pk))
     return Execution.objects.get(pk=execution.pk)
 
 
@@ -66,7 +60,7 @@ def resume(execution: Execution) -> Execution:
     Raises:
         AlreadyFinished: it has ended, or is being cancelled.
     """
-    _again_if_locked(partial(_resume, execution.pk))
+    again.if_locked(partial(_resume, execution.pk))
     return Execution.objects.get(pk=execution.pk)
 
 
@@ -84,7 +78,9 @@ def _stop(roots: Collection[UUID], error: AppError | None) -> list[Settled]:
         Wait.objects.filter(execution_id__in=going).close(WaitStatus.CANCELLED, answered_at=Now())
         stopped.cancel_rows(going)
         _tell(going)
-        return ended + stopped.end_locked(going)
+        last = stopped.end_locked(going)
+        charging.release([one.execution_id for one in last if one.execution_id])
+        return ended + last
 
 
 def _end_queued(queued: ExecutionQuerySet) -> list[Settled]:
@@ -157,13 +153,3 @@ def _tell(cancelled: list[UUID]) -> None:
 def _payloads(ids: list[UUID]) -> Iterator[str]:
     for start in range(0, len(ids), IDS_IN_A_NOTIFICATION):
         yield ",".join(map(str, ids[start : start + IDS_IN_A_NOTIFICATION]))
-
-
-def _again_if_locked(call: Callable[[], T]) -> T:
-    for _ in range(TRIES - 1):
-        try:
-            return call()
-        except OperationalError as error:
-            if not isinstance(error.__cause__, DeadlockDetected):
-                raise
-    return call()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, ClassVar
 from uuid import UUID
 
 from rest_framework.exceptions import NotFound
@@ -15,6 +17,8 @@ class PagesById(CursorPagination):
     page_size = 50
     max_page_size = 200
     page_size_query_param = "page_size"
+    #: Reads an id, and raises `ValueError` for what is none.
+    read_id: ClassVar[Callable[[str], Any]] = UUID
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Return where the page begins.
@@ -25,7 +29,7 @@ class PagesById(CursorPagination):
         cursor = super().decode_cursor(request)
         if cursor is not None and cursor.position is not None:
             try:
-                UUID(str(cursor.position))
+                type(self).read_id(str(cursor.position))
             except ValueError:
                 raise NotFound(self.invalid_cursor_message) from None
         return cursor

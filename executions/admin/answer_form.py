@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.forms.fields import InvalidJSONInput
+from django.forms.fields import InvalidJSONInput, JSONString
 from django.utils.html import escape
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
@@ -104,7 +104,7 @@ def _field(name: str, schema: Mapping[str, Any], form: Mapping[str, Any]) -> for
             return forms.FloatField(widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "any"}), **told)
         case "string":
             return _text_field(plain, told)
-    return _json_field(**told)
+    return json_field(**told)
 
 
 def _text_field(schema: Mapping[str, Any], told: dict[str, Any]) -> forms.Field:
@@ -143,7 +143,7 @@ def _data_field(data: Any) -> forms.Field:
     if isinstance(data, str):
         widget = UnfoldAdminTextareaWidget(attrs={"rows": 8})
         return UnixTextField(label="Data", required=False, strip=False, initial=data, widget=widget)
-    return _json_field(label="Data", required=False, initial=data)
+    return json_field(label="Data", required=False, initial=data)
 
 
 class UnixTextField(forms.CharField):
@@ -154,13 +154,30 @@ class UnixTextField(forms.CharField):
         return str(super().to_python(value)).replace("\r\n", "\n")
 
 
-def _json_field(**told: Any) -> forms.Field:
+def json_field(**told: Any) -> forms.Field:
+    """Return a field that a person fills in with JSON."""
     told["help_text"] = f"{told.get('help_text', '')} Written as JSON.".strip()
     return PrettyJsonField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"}), **told)
 
 
 class PrettyJsonField(forms.JSONField):
     """JSON as people read it."""
+
+    default_error_messages = {"invalid": 'This is no JSON. A text is written in quotes: "like this".'}
+
+    def to_python(self, value: Any) -> Any:
+        """Return the value."""
+        try:
+            found = super().to_python(value)
+        except (RecursionError, ValueError):
+            # Nested too deep, or a number of thousands of digits.
+            raise forms.ValidationError("This JSON can not be read.", code="unreadable") from None
+        # Django marks a text that was JSON by a class of its own, which is stored nowhere.
+        return str(found) if isinstance(found, JSONString) else found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return what was typed, as it was typed."""
+        return InvalidJSONInput(data or "")
 
     def prepare_value(self, value: Any) -> Any:
         """Return the text that is edited."""

@@ -9,6 +9,8 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.views import ChangeList
 
@@ -16,16 +18,25 @@ from agentplatform.lib.clock import now
 from agentplatform.lib.ids import first_id_at
 from agentplatform.lib.money import show
 from executions import admission
-from executions.admin.levers import Levers
-from executions.admin.shown import LABELS, FirstOutput, WindowAdmin, as_id, shown_moment, shown_values, who_answers
-from executions.engine.waits import WaitKind
+from executions.admin.levers import offered
+from executions.admin.lineage import lineage
+from executions.admin.retry_page import RetryPage
+from executions.admin.shown import LABELS, FirstOutput, as_id, shown_moment, shown_values
+from executions.admin.standing import StandingFilter, awaited_by, standing, standings
+from executions.admin.waited import wait_rows
+from executions.engine.status import NodeStatus
 from executions.models import Execution, NodeExecution, Wait
-from executions.presenting import elapsed, first_line, show_asked, show_duration, show_position, show_tokens
+from executions.presenting import elapsed, first_line, show_duration, show_tokens
 from graphs.models import Graph, Node
 
 NODES_SHOWN, WAITS_SHOWN = 200, 20
 #: Of graphs and of owners that fit a search.
 MOST_FOUND = 1000
+#: What a list shows that a page of one execution leads to.
+RELATED = {
+    "parent_id__exact": "Sub-graphs of one execution",
+    "retried_from_id__exact": "What went on from one execution",
+}
 
 
 class CreatedFilter(admin.SimpleListFilter):
@@ -44,24 +55,24 @@ class CreatedFilter(admin.SimpleListFilter):
 
 
 class ExecutionList(ChangeList):
-    """A page of executions, each with its place in line."""
+    """A page of executions, each with what it waits for."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         found = list(cast(Any, self).result_list)
-        positions = admission.positions(found)
+        told = standings(found, admission.positions(found))
         for execution in found:
-            execution.position = positions.get(execution.pk)
+            execution.standing = told[execution.pk]
         self.result_list = found
 
 
 @admin.register(Execution)
-class ExecutionAdmin(Levers, WindowAdmin):
+class ExecutionAdmin(RetryPage):
     """Executions of everybody, newest first."""
 
     list_display = ["what", "shown_status", "owner", "shown_created", "shown_duration", "tokens", "cost"]
     list_display_links = ["what"]
-    list_filter = ["status", CreatedFilter]
+    list_filter = ["status", StandingFilter, CreatedFilter]
     list_select_related = ["version__graph", "owner"]
     search_fields = ["graph__name"]
     search_help_text = "Id, graph or owner"
@@ -89,21 +100,33 @@ class ExecutionAdmin(Levers, WindowAdmin):
             return queryset.filter(Q(graph_id__in=graphs) | Q(owner_id__in=owners)), False
         return queryset, False
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        titles = [title for name, title in RELATED.items() if name in request.GET]
+        return super().changelist_view(request, {**({"title": titles[0]} if titles else {}), **(extra_context or {})})
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         execution: Execution = context["original"]
+        may_operate = self.has_operate_permission(request)
+        awaited = awaited_by([execution]).get(execution.pk, [])
+        open_waits = Wait.objects.filter(execution_id=execution.pk).open()
+        waits = wait_rows(request, open_waits, limit=WAITS_SHOWN) if awaited else []
         context |= {
             "title": str(execution.version),
             "subtitle": None,
             "execution": execution,
-            "label": LABELS[execution.status],
-            "duration": self.shown_duration(execution) or show_position(admission.position(execution)) or "not started",
+            "standing": standing(execution, awaited, position=admission.position(execution)),
+            "levers": offered(execution) if may_operate else [],
+            "may_retry": may_operate and execution.is_final,
+            "duration": self.shown_duration(execution) or "not started",
             "tokens": self.tokens(execution) or "none",
             "cost": show(execution.cost_microcredits),
             "inputs": shown_values(execution.inputs),
             "outputs": shown_values(execution.outputs),
-            "waits": _waits(execution),
+            "waits": waits,
+            "to_answer": next((row["wait"] for row in waits if row["may_answer"]), None),
+            **lineage(execution),
             **_nodes(execution),
         }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -112,9 +135,9 @@ class ExecutionAdmin(Levers, WindowAdmin):
     def what(self, execution: Execution) -> str:
         return str(execution.version)
 
-    @display(description="Status", label=LABELS)
-    def shown_status(self, execution: Execution) -> str:
-        return execution.status
+    @display(description="Status")
+    def shown_status(self, execution: Any) -> SafeString:
+        return render_to_string("admin/executions/standing.html", {"standing": execution.standing, "is_cell": True})
 
     @display(description="Created", ordering="id")
     def shown_created(self, execution: Execution) -> str:
@@ -122,8 +145,7 @@ class ExecutionAdmin(Levers, WindowAdmin):
 
     @display(description="Duration", empty_value="")
     def shown_duration(self, execution: Execution) -> str:
-        took = show_duration(elapsed(execution.started_at, execution.ended_at, at=now()))
-        return took or show_position(getattr(execution, "position", None))
+        return show_duration(elapsed(execution.started_at, execution.ended_at, at=now()))
 
     @display(description="Tokens", empty_value="")
     def tokens(self, execution: Execution) -> str:
@@ -132,17 +154,6 @@ class ExecutionAdmin(Levers, WindowAdmin):
     @display(description="Cost")
     def cost(self, execution: Execution) -> str:
         return show(execution.cost_microcredits)
-
-
-def _waits(execution: Execution) -> list[dict[str, Any]]:
-    """Return what the execution waits for, the oldest first."""
-    if execution.is_final:
-        return []
-    waits = Wait.objects.filter(execution_id=execution.pk).open().with_names().select_related("owner").order_by("id")
-    return [
-        {"wait": wait, "asked": show_asked(WaitKind(wait.kind), event=wait.event), "who": who_answers(wait)}
-        for wait in waits.defer("form", "data", "answer")[:WAITS_SHOWN]
-    ]
 
 
 def _nodes(execution: Execution) -> dict[str, Any]:
@@ -167,8 +178,15 @@ def _row(execution: Execution, firing: Any, titles: dict[str, str]) -> dict[str,
         "duration": show_duration(elapsed(firing.started_at, firing.ended_at, at=now())),
         "tokens": show_tokens(firing.usage),
         "cost": show(firing.cost_microcredits) if firing.cost_microcredits else "",
-        "told": first_line([firing.error_message or firing.preview or _missing(firing)]),
+        "told": _plan(firing) or first_line([firing.error_message or firing.preview or _missing(firing)]),
     }
+
+
+def _plan(firing: NodeExecution) -> str:
+    """Return when a firing is begun again, or where one was taken over from."""
+    if firing.status == NodeStatus.PENDING and firing.due_at:
+        return f"Begins again at {shown_moment(firing.due_at)}"
+    return "Taken over from an earlier execution" if firing.origin_id else ""
 
 
 def _missing(firing: NodeExecution) -> str:

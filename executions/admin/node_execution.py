@@ -7,15 +7,23 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.http import urlencode
 from unfold.decorators import display
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.money import show
-from executions.admin.shown import LABELS, WindowAdmin, as_id, shown_moment, shown_values, who_answers
+from executions.admin.attempts import attempts_of
+from executions.admin.lineage import offspring
+from executions.admin.shown import LABELS, WindowAdmin, as_id, shown_moment, shown_values
+from executions.admin.waited import wait_rows
+from executions.begun import idempotency_key
+from executions.engine.status import NodeStatus
 from executions.engine.waits import WaitKind
-from executions.models import NodeExecution, Wait
-from executions.presenting import elapsed, show_asked, show_duration, show_tokens
+from executions.models import Execution, NodeExecution, Wait, WaitQuerySet
+from executions.presenting import elapsed, show_duration, show_tokens
 from graphs.models import Node
+
+WAITS_SHOWN = 50
 
 
 @admin.register(NodeExecution)
@@ -50,6 +58,9 @@ class NodeExecutionAdmin(WindowAdmin):
     ) -> HttpResponse:
         firing: NodeExecution = context["original"]
         node = Node.objects.filter(version_id=firing.execution.version_id, key=firing.node_key).first()
+        origin = _origin(firing)
+        ran = origin or firing
+        waits = wait_rows(request, _waits(firing), limit=WAITS_SHOWN) if firing.waits else []
         context |= {
             "title": f"{node or firing.node_key} {firing.shown_path}".strip(),
             "subtitle": None,
@@ -59,10 +70,21 @@ class NodeExecutionAdmin(WindowAdmin):
             "duration": self.shown_duration(firing) or "not started",
             "tokens": self.tokens(firing) or "none",
             "cost": show(firing.cost_microcredits),
-            "inputs": shown_values(firing.inputs),
-            "outputs": shown_values({name: _lone(values) for name, values in firing.outputs.items()}),
+            "inputs": shown_values(ran.inputs),
+            "outputs": shown_values({name: _lone(values) for name, values in ran.outputs.items()}),
             "usage": firing.usage.items(),
-            "waits": _waits(firing),
+            "origin": origin,
+            "attempts": attempts_of(firing),
+            "child_cost": show(firing.child_cost_microcredits) if firing.child_cost_microcredits else "",
+            "key": idempotency_key(firing.execution_id, firing.node_key, firing.item_path),
+            "is_due": firing.status == NodeStatus.PENDING and firing.due_at,
+            "waits": waits,
+            "needs_decision": any(row["wait"].is_open and row["wait"].kind == WaitKind.DECISION for row in waits),
+            "sub_graphs": offspring(_children(firing)),
+            "sub_graph_query": urlencode(
+                {"parent_id__exact": str(firing.execution_id), "parent_node__exact": firing.node_key}
+            ),
+            "may_retry": firing.execution.is_final and request.user.has_perm("executions.change_execution"),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -95,17 +117,24 @@ class NodeExecutionAdmin(WindowAdmin):
         return show(firing.cost_microcredits) if firing.cost_microcredits else ""
 
 
-def _waits(firing: NodeExecution) -> list[dict[str, Any]]:
+def _origin(firing: NodeExecution) -> NodeExecution | None:
+    """Return the firing that this one was taken over from: it has what went in and came out."""
+    if firing.origin_id is None:
+        return None
+    return NodeExecution.objects.filter(
+        execution_id=firing.origin_id, node_key=firing.node_key, item_path=firing.item_path
+    ).first()
+
+
+def _waits(firing: NodeExecution) -> WaitQuerySet:
     """Return what it waits for, and what it has waited for before."""
-    if not firing.waits:
-        return []
-    waits = Wait.objects.filter(
-        execution_id=firing.execution_id, node_key=firing.node_key, item_path=firing.item_path
-    ).with_names()
-    return [
-        {"wait": wait, "asked": show_asked(WaitKind(wait.kind), event=wait.event), "who": who_answers(wait)}
-        for wait in waits.select_related("owner").defer("form", "data", "answer").order_by("id")
-    ]
+    return Wait.objects.filter(execution_id=firing.execution_id, node_key=firing.node_key, item_path=firing.item_path)
+
+
+def _children(firing: NodeExecution) -> QuerySet[Execution]:
+    return Execution.objects.filter(
+        parent_id=firing.execution_id, parent_node=firing.node_key, parent_path=firing.item_path
+    )
 
 
 def _lone(values: list[Any]) -> Any:

@@ -80,7 +80,7 @@ class Settling:
             if state is None:
                 raise NotRunning
             if state.is_cancelling:
-                self._write_claimed(batch.execution_id, batch.cancelled())
+                self._write_claimed(batch.execution_id, batch.cancelled().ended)
                 return self._stop_if_idle(batch, state)
         (settled,) = self._settle([batch], knows_end=False)
         return settled

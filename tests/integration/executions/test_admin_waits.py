@@ -180,7 +180,7 @@ def test_an_answer_is_filled_in_by_type(console, root, execution):
         ({}, "&#x27;amount&#x27; is missing."),
         ({"answer-amount": "-1"}, "-1 is less than the minimum of 0."),
         ({"answer-amount": "many"}, "Enter a whole number."),
-        ({"answer-amount": "1", "answer-items": "[1"}, "Enter a valid JSON."),
+        ({"answer-amount": "1", "answer-items": "[1"}, "This is no JSON."),
         ({"answer-amount": "1", "answer-items": "[1]"}, "1 is not of type &#x27;string&#x27;."),
     ],
 )

@@ -480,6 +480,7 @@ def parameters_of(execution: Execution) -> dict[str, Any]:
         "inputs": "{}",
         "segments_done": [],
         "plan_mark": "",
+        "api_key": "",
         "is_alone": True,
         "per_owner": 100,
         "in_flight": 1000,
