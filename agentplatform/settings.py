@@ -165,6 +165,12 @@ AGENTPLATFORM_MAX_DEPTH = env_int("AGENTPLATFORM_MAX_DEPTH", 8, minimum=0)  # a 
 AGENTPLATFORM_MAX_CHILD_EXECUTIONS = env_int(
     "AGENTPLATFORM_MAX_CHILD_EXECUTIONS", 10_000, minimum=0
 )  # sub-graphs of one execution, at all depths
+AGENTPLATFORM_MAX_WEBHOOK_BYTES = env_int(
+    "AGENTPLATFORM_MAX_WEBHOOK_BYTES", 1_048_576, minimum=1024
+)  # of one delivery: each is stored whole
+AGENTPLATFORM_WEBHOOKS_AT_ONCE = env_int(
+    "AGENTPLATFORM_WEBHOOKS_AT_ONCE", 16, minimum=1
+)  # that one web process takes; each holds a connection, and who comes beside is told to come again
 AGENTPLATFORM_EXTRA_BLOCKS = env_list("AGENTPLATFORM_EXTRA_BLOCKS")  # "module:LIST", beside our own and entry points
 AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS = env_list(
     "AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS"

@@ -12,6 +12,8 @@ from agentplatform import console
 from executions.api import router as executions_router
 from executions.api_money import router as money_router
 from executions.api_waits import router as waits_router
+from executions.api_webhooks import router as webhooks_router
+from executions.views import receive_webhook
 from graphs.api import router as graphs_router
 
 api = DefaultRouter()
@@ -19,6 +21,7 @@ api.registry.extend(graphs_router.registry)
 api.registry.extend(executions_router.registry)
 api.registry.extend(waits_router.registry)
 api.registry.extend(money_router.registry)
+api.registry.extend(webhooks_router.registry)
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -26,6 +29,7 @@ urlpatterns = [
     path("api/v1/", include(api.urls)),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("webhooks/<uuid:webhook_id>", receive_webhook, name="webhook"),
     path("healthz", console.alive),
     path("readyz", console.ready),
 ]

@@ -248,3 +248,59 @@ class BudgetInvalid(AppError):
     code = "BUDGET_INVALID"
     status = 422
     hint = "Name one of your own graphs or executions, or all that is yours."
+
+
+class SignatureInvalid(AppError):
+    """The signature is not good."""
+
+    code = "SIGNATURE_INVALID"
+    status = 401
+    hint = "Sign the bytes of the body with the secret of this webhook, at the time at which you send them."
+
+
+class PayloadInvalid(AppError):
+    """What was delivered can not be read."""
+
+    code = "PAYLOAD_INVALID"
+    status = 400
+    hint = "Send JSON, or a form."
+
+
+class PayloadTooLarge(AppError):
+    """The delivery is larger than this installation takes."""
+
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+    hint = "Send less at once; the operator sets the limit with AGENTPLATFORM_MAX_WEBHOOK_BYTES."
+
+
+class DeliveryIdTaken(AppError):
+    """Another delivery came with this id before."""
+
+    code = "DELIVERY_ID_TAKEN"
+    status = 409
+    hint = "Give each delivery an id of its own, and repeat one only as it was."
+
+
+class TooManyDeliveries(AppError):
+    """More arrives here than can be taken just now."""
+
+    code = "TOO_MANY_DELIVERIES"
+    status = 429
+    hint = "Send it again after as many seconds as the header Retry-After says."
+
+
+class DeliveryIgnored(AppError):
+    """The webhook does not want this delivery."""
+
+    code = "DELIVERY_IGNORED"
+    status = 409
+    hint = "Turn the webhook on, or let it take this kind of event."
+
+
+class WebhookInvalid(AppError):
+    """The webhook can not be like this."""
+
+    code = "WEBHOOK_INVALID"
+    status = 422
+    hint = "Correct the field that `path` names."

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from agentplatform.lib.ids import uuid7
 from executions import admission, budgets
 from executions.engine.money import BudgetScope
 from executions.errors import VersionNotPublished, WaitTimedOut
@@ -33,10 +34,12 @@ def start(
     priority: int = 0,
     budget_microcredits: int | None = None,
     api_key: str = "",
+    execution_id: UUID | None = None,
 ) -> Execution:
     """Record a new execution, and launch it once the row is committed and it is its turn: also if that is the caller's transaction.
 
-    It may cost at most its budget, with all that it starts; `api_key` is the fingerprint of the key that asks, whose budgets count too.
+    It may cost at most its budget, with all that it starts; `api_key` is the fingerprint of the key that asks, whose budgets count too;
+    `execution_id` is the new id, if the caller has written it down already.
 
     Raises:
         AmountInvalid: the budget is no amount.
@@ -46,6 +49,7 @@ def start(
     graph_id = _graph_of(version_id)
     plan = plan_of(version_id)
     execution = Execution(
+        id=execution_id or uuid7(),
         graph_id=graph_id,
         version_id=version_id,
         owner_id=owner_id,

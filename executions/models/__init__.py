@@ -13,12 +13,16 @@ from executions.models.ledger import (
 from executions.models.node_execution import NodeExecution, NodeExecutionQuerySet
 from executions.models.price import TokenPrice
 from executions.models.wait import Wait, WaitQuerySet
+from executions.models.webhook import Delivery, DeliveryQuerySet, DeliveryStatus, Webhook, WebhookQuerySet
 
 __all__ = [
     "Account",
     "AccountQuerySet",
     "Budget",
     "BudgetQuerySet",
+    "Delivery",
+    "DeliveryQuerySet",
+    "DeliveryStatus",
     "Execution",
     "ExecutionQuerySet",
     "Hold",
@@ -29,4 +33,6 @@ __all__ = [
     "TokenPrice",
     "Wait",
     "WaitQuerySet",
+    "Webhook",
+    "WebhookQuerySet",
 ]

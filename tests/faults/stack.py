@@ -326,7 +326,9 @@ class Stack:
         from django.db import connection
 
         with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE executions_execution, executions_nodeexecution, executions_wait")
+            cursor.execute(
+                "TRUNCATE executions_execution, executions_nodeexecution, executions_wait, executions_delivery"
+            )
         with self.redis() as valkey:
             valkey.flushall()
         self.sink.forget()
