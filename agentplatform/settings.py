@@ -250,6 +250,7 @@ SPECTACULAR_SETTINGS = {
         "WaitStatus": "executions.engine.waits.WaitStatus",
         "WaitKind": "executions.engine.waits.WaitKind",
         "EntryKind": "executions.engine.money.EntryKind",
+        "CredentialKind": "integrations.models.KINDS",
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = AGENTPLATFORM_MAX_OUTPUT_BYTES  # a request may be as large as one value

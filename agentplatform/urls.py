@@ -15,6 +15,7 @@ from executions.api_waits import router as waits_router
 from executions.api_webhooks import router as webhooks_router
 from executions.views import receive_webhook
 from graphs.api import router as graphs_router
+from integrations.api import router as credentials_router
 
 api = DefaultRouter()
 api.registry.extend(graphs_router.registry)
@@ -22,6 +23,7 @@ api.registry.extend(executions_router.registry)
 api.registry.extend(waits_router.registry)
 api.registry.extend(money_router.registry)
 api.registry.extend(webhooks_router.registry)
+api.registry.extend(credentials_router.registry)
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from agentplatform.lib.errors import AppError
 from blocks.jsonable import jsonable
-from executions import statements
+from executions import keys, statements
 from executions.batch import NO_CHILDREN, ChildCosts
 from executions.engine.items import Path
 from executions.engine.status import FINAL, Status
@@ -110,8 +110,8 @@ def child_id(call: Call, retry: int = 0) -> UUID:
 def begin(calls: Sequence[Call]) -> list[Child | AppError]:
     """Return, for each call, the sub-graph it has started before or starts now; or why it can not.
 
-    That may be: `NestedTooDeep`, `ChildLimitReached`, `GraphNotFound`, `NotPublished`, `InputsInvalid`; `NotRunning` where the firing
-    is not the caller's any more, or its execution has been told to stop.
+    That may be: `NestedTooDeep`, `ChildLimitReached`, `GraphNotFound`, `NotPublished`, `InputsInvalid`, `CredentialsMissing`;
+    `NotRunning` where the firing is not the caller's any more, or its execution has been told to stop.
     """
     _recall_failures([call.caller for call in calls])
     tries = [_tries(call) for call in calls]
@@ -269,6 +269,7 @@ def _prepared(call: Call, tries: Sequence[UUID]) -> dict[str, Any] | AppError:
             caller.versions[asked] = version_of(caller.owner_id, graph_id=call.graph_id, version_id=call.version_id)
         graph_id, version_id = caller.versions[asked]
         plan = plan_of(version_id)
+        keys.refuse_missing(plan, caller.owner_id)
         declared = declared_inputs(plan)
         given = {name: value for name, value in call.optional.items() if name in declared}
         inputs = checked_inputs({**given, **call.inputs}, plan)

@@ -121,13 +121,20 @@ class FiringContext:
         return self.keys == {True}
 
     async def get_credentials(self, provider: str) -> OpenCredential:
-        """Return the credential of the execution's owner for `provider`, else the platform's own.
+        """Return the credential that the node names for `provider`, else its owner's, else the platform's own.
+
+        Whose it is, is looked at again now: what was theirs when the graph was saved may not be any more.
 
         Raises:
             AppError: there is none (`CREDENTIAL_MISSING`), it has expired, or it is not there any more.
         """
         credential = await asking.looked_up(
-            partial(open_credential, owner_id=self.begun.family.owner_id, provider=str(provider))
+            partial(
+                open_credential,
+                owner_id=self.begun.family.owner_id,
+                provider=str(provider),
+                credential_id=self.begun.node.credentials.get(str(provider)),
+            )
         )
         secrets = list(credential.secrets())
         self.mask.learn(secrets)

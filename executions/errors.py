@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from agentplatform.lib.errors import AppError
+from graphs.errors import Problem
 
 
 class InputsInvalid(AppError):
@@ -304,3 +306,22 @@ class WebhookInvalid(AppError):
     code = "WEBHOOK_INVALID"
     status = 422
     hint = "Correct the field that `path` names."
+
+
+class CredentialsMissing(AppError):
+    """The graph needs credentials that are not there."""
+
+    code = "CREDENTIAL_MISSING"
+    status = 422
+    hint = "Add what `errors` lists, or choose others on the nodes."
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        first = self.problems[0]
+        more = f" ({len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        super().__init__(f"The node {first.node!r} can not run: {first.message}{more}", path=first.path)
+
+    @property
+    def errors(self) -> list[dict[str, str]]:
+        """Return what is missing, in the form that doors send."""
+        return [problem.as_dict() for problem in self.problems]

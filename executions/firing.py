@@ -306,7 +306,7 @@ def _priced(
     if is_suspended and _has_price_per(block, "run"):
         # It runs from its beginning once more, and only then to its end.
         return 0
-    return quotes.price_of(usage, block, at=began_at, is_own_key=False)
+    return quotes.price_of(usage, block, at=began_at, is_own_key=context.is_own_key)
 
 
 def _has_price_per(block: type[Block], unit: str) -> bool:

@@ -230,8 +230,8 @@ class LaneRun:
         queued_at = now()
         values, wanted = {}, []
         for firing in ready:
-            one, values[firing.node, firing.path] = wanted_of(
-                self.plan.nodes[firing.node], firing.path, self._values(firing), self.snapshot.family
+            one, values[firing.node, firing.path] = patiently(
+                wanted_of, self.plan.nodes[firing.node], firing.path, self._values(firing), self.snapshot.family
             )
             wanted.append(one)
         granted = yield Request(Needs.CLAIMS, (self.snapshot.execution_id, wanted))

@@ -49,4 +49,5 @@ def _spec_of(node: Node) -> NodeSpec:
         block=BlockFacts.of(block) if node.facts is None else BlockFacts.from_data(node.facts),
         retry=block.retry if node.retry is None else RetryModel.model_validate(node.retry).as_retry(),
         timeout_s=block.timeout_s if node.timeout_s is None else node.timeout_s,
+        credentials={provider: UUID(id_) for provider, id_ in node.credentials.items()},
     )

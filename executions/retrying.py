@@ -15,7 +15,7 @@ from django.db import transaction
 from agentplatform.lib.errors import AppError
 from agentplatform.lib.ids import uuid7
 from blocks.sdk import Effects
-from executions import admission, budgets, history, statements
+from executions import admission, budgets, history, keys, statements
 from executions.engine.items import Outcome, Path
 from executions.engine.money import BudgetScope
 from executions.engine.plan import Plan, PlanNode
@@ -137,6 +137,7 @@ def retry(execution: Execution, ask: Ask, *, owner_id: int, budget_microcredits:
     Raises:
         AmountInvalid: the budget is no amount.
         NotEnded, RetryInvalid, InputsInvalid, NothingToRetry: as `preview`.
+        CredentialsMissing: a node that runs again needs a credential that is not there.
     """
     prepared = _prepare(execution, ask)
     new = Execution(
@@ -151,6 +152,7 @@ def retry(execution: Execution, ask: Ask, *, owner_id: int, budget_microcredits:
         api_key=execution.api_key,
     )
     budget = budgets.remaining_of(execution.pk) if budget_microcredits is None else budget_microcredits
+    keys.refuse_missing(prepared.plan, owner_id, only=prepared.reuse.affected)
     with transaction.atomic():
         if budget is not None:
             budgets.limit(BudgetScope.EXECUTION, new.pk, budget, owner_id=owner_id)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from agentplatform.lib.ids import uuid7
-from executions import admission, budgets
+from executions import admission, budgets, keys
 from executions.engine.money import BudgetScope
 from executions.errors import VersionNotPublished, WaitTimedOut
 from executions.estimates import estimate
@@ -44,10 +44,12 @@ def start(
     Raises:
         AmountInvalid: the budget is no amount.
         VersionNotPublished: the version does not exist or is a draft.
+        CredentialsMissing: a node needs a credential that is not there.
         InputsInvalid: an input is missing, unknown or can not be stored.
     """
     graph_id = _graph_of(version_id)
     plan = plan_of(version_id)
+    keys.refuse_missing(plan, owner_id)
     execution = Execution(
         id=execution_id or uuid7(),
         graph_id=graph_id,

@@ -7,7 +7,7 @@ from typing import Any
 from agentplatform.lib.errors import AppError
 from blocks import registry
 from blocks.sdk import Effects
-from executions import quotes
+from executions import keys, quotes
 from executions.begun import Family
 from executions.engine.items import Path
 from executions.engine.plan import PlanNode
@@ -22,7 +22,7 @@ def wanted_of(node: PlanNode, path: Path, values: Values, family: Family) -> tup
     hold = 0
     if isinstance(values, dict) and is_priced(node):
         try:
-            hold = quotes.hold_for(node, values, is_own_key=_is_own_key(node, family))
+            hold = quotes.hold_for(node, values, is_own_key=keys.is_own_key(node, family.owner_id))
         except AppError as error:
             values = error
     given = values if isinstance(values, dict) else {}
@@ -37,8 +37,3 @@ def is_priced(node: PlanNode) -> bool:
     except AppError:
         # It fails as soon as it is to be run, and costs nothing.
         return False
-
-
-def _is_own_key(node: PlanNode, family: Family) -> bool:
-    """Say whether it asks only with keys of its owner, who then pays elsewhere."""
-    return False

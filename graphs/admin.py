@@ -42,7 +42,7 @@ class NodeInline(ReadOnly, TabularInline):
     """The nodes of a version."""
 
     model = Node
-    fields = ["key", "title", "block_id", "inputs", "on_error", "retry", "timeout_s"]
+    fields = ["key", "title", "block_id", "inputs", "on_error", "retry", "timeout_s", "credentials"]
     show_change_link = True
 
 

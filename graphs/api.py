@@ -21,6 +21,7 @@ from graphs import services, texts
 from graphs.documents import GraphFile, GraphModel
 from graphs.errors import GraphInvalid
 from graphs.models import Graph, GraphQuerySet, GraphVersion
+from graphs.named import Need
 from graphs.serializers import GraphDetailSerializer, GraphSerializer, GraphVersionSerializer, VerdictSerializer
 from graphs.texts import Syntax
 
@@ -120,11 +121,16 @@ class GraphViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     @action(detail=False, methods=["post"], filter_backends=[], pagination_class=None)
     def validate(self, request: Request) -> Response:
         """Say everything that keeps a document from being published, without storing it."""
+        needs: list[Need] = []
+        user_id = int(request.user.pk or 0)
         try:
-            problems = services.problems_of(GraphModel.read(request.data))
+            document = GraphModel.read(request.data)
+            problems = services.problems_of(document, owner_id=user_id)
+            needs = services.needs_of(document, owner_id=user_id)
         except GraphInvalid as error:
             problems = error.problems
-        return Response(VerdictSerializer({"is_publishable": not problems, "problems": problems}).data)
+        verdict = {"is_publishable": not problems, "problems": problems, "credentials": needs}
+        return Response(VerdictSerializer(verdict).data)
 
     @extend_schema(
         parameters=[

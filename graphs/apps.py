@@ -10,3 +10,10 @@ class GraphsConfig(AppConfig):
 
     name = "graphs"
     verbose_name = "Graphs"
+
+    def ready(self) -> None:
+        """Have the nodes found that use a credential."""
+        from graphs import named
+        from integrations import uses
+
+        uses.register(named.uses_of)

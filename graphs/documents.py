@@ -27,7 +27,7 @@ from typing_extensions import TypedDict
 from agentplatform.lib.clock import now
 from blocks.sdk import Retry
 from blocks.sdk.retry import MAX_ATTEMPTS, MAX_DELAY_S, MAX_FACTOR, check_code
-from graphs import structure, texts
+from graphs import named, structure, texts
 from graphs.errors import DocumentRefused, GraphInvalid, GraphNotFound, OwnerNotFound, Problem
 from graphs.models import Graph, GraphVersion, Link, Node
 
@@ -37,6 +37,8 @@ FORMAT: Literal[1] = 1
 MAX_NODES, MAX_LINKS = 10_000, 50_000
 #: A node may name so many error codes to be retried.
 MAX_CODES = 50
+#: A node may name credentials for so many providers.
+MAX_CREDENTIALS = 20
 #: A firing runs no longer than a day; what takes longer is a wait.
 MAX_TIMEOUT_S = 86_400.0
 
@@ -56,6 +58,7 @@ PinAddress = Annotated[str, StringConstraints(min_length=1, max_length=400), Aft
 PlainDict = Annotated[dict[str, Any], AfterValidator(_plain)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_plain)]
 Title = Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain)]
+ProviderKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
 ErrorCode = Annotated[str, AfterValidator(check_code)]
 Prose = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_plain)]
 
@@ -117,17 +120,21 @@ class NodeModel(_Part):
     on_error: Literal["fail", "continue"] = "fail"
     retry: RetryModel | None = None
     timeout_s: float | None = Field(default=None, gt=0, le=MAX_TIMEOUT_S)
+    #: By provider, the credential it is asked with. Whose they are is checked when the graph is saved; exports leave them out.
+    credentials: dict[ProviderKey, UUID] = Field(default_factory=dict, max_length=MAX_CREDENTIALS)
     position: Position = Field(default_factory=lambda: Position(x=0, y=0))
     metadata: PlainDict = Field(default_factory=dict)
 
-    def as_data(self) -> dict[str, Any]:
-        """Return the exported form: what has its default is left out."""
+    def as_data(self, *, with_credentials: bool = False) -> dict[str, Any]:
+        """Return the exported form: what has its default is left out, and the ids of credentials, unless they are asked for."""
         data: dict[str, Any] = {"id": self.id, "block_id": self.block_id}
         data |= {"title": self.title} if self.title else {}
         data |= {"inputs": _sorted(self.inputs)} if self.inputs else {}
         data |= {"on_error": self.on_error} if self.on_error != "fail" else {}
         data |= {"retry": self.retry.as_data()} if self.retry is not None else {}
         data |= {"timeout_s": _short(self.timeout_s)} if self.timeout_s is not None else {}
+        if with_credentials and self.credentials:
+            data["credentials"] = {name: str(self.credentials[name]) for name in sorted(self.credentials)}
         data |= {"position": {"x": _short(self.position["x"]), "y": _short(self.position["y"])}}
         return data | ({"metadata": _sorted(self.metadata)} if self.metadata else {})
 
@@ -188,18 +195,18 @@ class GraphModel(GraphFile):
             links=[_link_of(row, keys) for row in version.links.all()],
         )
 
-    def as_data(self) -> dict[str, Any]:
-        """Return the exported form: stable, and readable in a diff."""
+    def as_data(self, *, with_credentials: bool = False) -> dict[str, Any]:
+        """Return the exported form: stable, and readable in a diff. It names no credential, unless its owner is to go on with it."""
         data: dict[str, Any] = {"format": FORMAT, "name": self.name}
         data |= {"description": self.description} if self.description else {}
         return data | {
-            "nodes": [node.as_data() for node in self.nodes],
+            "nodes": [node.as_data(with_credentials=with_credentials) for node in self.nodes],
             "links": [link.as_data() for link in self.links],
         }
 
     def checksum(self) -> str:
         """Return the fingerprint of the nodes and links; the name of a graph may change and is no part of a version."""
-        data = self.as_data()
+        data = self.as_data(with_credentials=True)
         parts = {"format": FORMAT, "nodes": data["nodes"], "links": data["links"]}
         canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
@@ -208,7 +215,8 @@ class GraphModel(GraphFile):
         """Store this as the draft of a graph of `user_id`, and return the graph.
 
         Raises:
-            GraphInvalid: it can not be stored: two nodes have one key, a link leads to no node, a form is wrong.
+            GraphInvalid: it can not be stored: two nodes have one key, a link leads to no node, a form is wrong, a
+                credential is not theirs.
             OwnerNotFound: there is no such user.
             GraphNotFound: the user has no graph with this `id`.
         """
@@ -236,16 +244,18 @@ def store(document: GraphModel) -> Graph:
     checked = _checked(GraphModel, document.model_dump())
     if problems := structure.unstorable(checked):
         raise GraphInvalid(problems)
+    owner_id = _owner_id(checked)
+    if problems := named.problems(checked, owner_id=owner_id):
+        raise GraphInvalid(problems)
     with transaction.atomic():
-        graph = _locked_graph(checked)
+        graph = _locked_graph(checked, owner_id)
         _replace_draft(graph, checked)
     document.id = graph.pk
     return graph
 
 
-def _locked_graph(document: GraphModel) -> Graph:
+def _locked_graph(document: GraphModel, owner_id: Any) -> Graph:
     about = {"name": document.name, "description": document.description}
-    owner_id = _owner_id(document)
     if document.id is None:
         return Graph.objects.create(owner_id=owner_id, **about)
     graph = Graph.objects.select_for_update().filter(owner_id=owner_id, pk=document.id).first()
@@ -297,6 +307,7 @@ def _node_row(version: GraphVersion, order: int, node: NodeModel) -> Node:
         on_error=node.on_error,
         retry=node.retry.model_dump() if node.retry is not None else None,
         timeout_s=node.timeout_s,
+        credentials={provider: str(id_) for provider, id_ in node.credentials.items()},
         position_x=node.position["x"],
         position_y=node.position["y"],
         metadata=node.metadata,
@@ -313,6 +324,7 @@ def _node_of(row: Node) -> NodeModel:
         on_error="continue" if row.on_error == "continue" else "fail",
         retry=RetryModel.model_validate(row.retry) if row.retry is not None else None,
         timeout_s=row.timeout_s,
+        credentials={provider: UUID(id_) for provider, id_ in row.credentials.items()},
         position=Position(x=row.position_x, y=row.position_y),
         metadata=row.metadata,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -131,6 +132,10 @@ class Node(models.Model):
     #: How often a failing firing is tried, whole as it was when it was saved; None takes what the block says.
     retry: models.JSONField[dict[str, Any] | None, dict[str, Any] | None] = models.JSONField(null=True, blank=True)
     timeout_s = models.FloatField(null=True, blank=True)
+    #: By provider, the id of the credential that it is asked with; it may be gone by now, so there is no foreign key.
+    credentials: models.JSONField[dict[str, str], dict[str, str]] = models.JSONField(
+        blank=True, default=dict, db_default={}
+    )
     #: What the block declared when the version was published (`BlockFacts`): what is under way goes on by these.
     facts: models.JSONField[dict[str, Any] | None, dict[str, Any] | None] = models.JSONField(
         null=True, blank=True, editable=False
@@ -145,6 +150,10 @@ class Node(models.Model):
     class Meta:
         db_table = "graphs_node"
         ordering = ["version", "order", "key"]
+        indexes = [
+            # For "where is this credential used".
+            GinIndex(fields=["credentials"], opclasses=["jsonb_path_ops"], name="nodes_by_credential")
+        ]
         constraints = [
             models.UniqueConstraint(fields=["version", "key"], name="a_node_key_is_unique_in_its_version"),
             # Behind the links' foreign keys, which hold both ends to one version.

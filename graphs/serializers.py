@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from graphs import services
@@ -33,18 +34,39 @@ class GraphSerializer(serializers.ModelSerializer[Graph]):
         read_only_fields = fields
 
 
+class NeedSerializer(serializers.Serializer[Any]):
+    """A credential that a node needs, and whether it is there."""
+
+    node = serializers.CharField()
+    provider = serializers.CharField()
+    credential_id = serializers.UUIDField(allow_null=True, help_text="The one it names; else any for the provider.")
+    is_there = serializers.BooleanField()
+
+
 class GraphDetailSerializer(GraphSerializer):
-    """A graph with what is drawn in it."""
+    """A graph with what is drawn in it, and the credentials that takes."""
 
     document = serializers.SerializerMethodField()
+    credentials = serializers.SerializerMethodField()
 
     class Meta(GraphSerializer.Meta):
-        fields = [*GraphSerializer.Meta.fields, "document"]
+        fields = [*GraphSerializer.Meta.fields, "document", "credentials"]
         read_only_fields = fields
 
     def get_document(self, graph: Graph) -> dict[str, Any]:
-        """Return the draft, else the latest version."""
-        return GraphModel.load(services.drawn_version(graph)).as_data()
+        """Return the draft, else the latest version; unlike an export, with the credentials that its nodes name."""
+        return self._drawn(graph).as_data(with_credentials=True)
+
+    @extend_schema_field(NeedSerializer(many=True))
+    def get_credentials(self, graph: Graph) -> Any:
+        """Return what its nodes need."""
+        return NeedSerializer(services.needs_of(self._drawn(graph), owner_id=graph.owner_id), many=True).data
+
+    def _drawn(self, graph: Graph) -> GraphModel:
+        known: dict[Any, GraphModel] = self.__dict__.setdefault("_known", {})
+        if graph.pk not in known:
+            known[graph.pk] = GraphModel.load(services.drawn_version(graph))
+        return known[graph.pk]
 
 
 class GraphVersionSerializer(serializers.ModelSerializer[GraphVersion]):
@@ -71,3 +93,4 @@ class VerdictSerializer(serializers.Serializer[Any]):
 
     is_publishable = serializers.BooleanField()
     problems = ProblemSerializer(many=True)
+    credentials = NeedSerializer(many=True, help_text="What its nodes need to run, and whether you have it.")

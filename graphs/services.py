@@ -13,7 +13,7 @@ from django.db import transaction
 from agentplatform.lib.clock import now
 from blocks import registry
 from blocks.facts import BlockFacts
-from graphs import documents, validation
+from graphs import documents, named, validation
 from graphs.documents import GraphModel
 from graphs.errors import (
     GraphInvalid,
@@ -24,6 +24,7 @@ from graphs.errors import (
     TemplateNotFound,
 )
 from graphs.models import Graph, GraphQuerySet, GraphVersion
+from graphs.named import Need
 from graphs.texts import Syntax
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -50,9 +51,15 @@ def save_draft(graph: Graph, document: GraphModel) -> Graph:
     return documents.store(document)
 
 
-def problems_of(document: GraphModel) -> list[Problem]:
-    """Return everything that keeps `document` from being published."""
-    return validation.problems(document, max_nodes=settings.AGENTPLATFORM_MAX_NODES_PER_GRAPH)
+def problems_of(document: GraphModel, *, owner_id: int | None = None) -> list[Problem]:
+    """Return everything that keeps `document` from being published, by this owner if one is given."""
+    found = validation.problems(document, max_nodes=settings.AGENTPLATFORM_MAX_NODES_PER_GRAPH)
+    return found if owner_id is None else found + named.problems(document, owner_id=owner_id)
+
+
+def needs_of(document: GraphModel, *, owner_id: int) -> list[Need]:
+    """Return the credentials that the nodes of `document` need, and whether this owner has them."""
+    return named.needs_of([(node.id, node) for node in document.nodes], owner_id=owner_id)
 
 
 def publish(graph: Graph) -> GraphVersion:
@@ -72,7 +79,7 @@ def publish(graph: Graph) -> GraphVersion:
                 raise NothingToPublish
             return latest
         document = GraphModel.load(draft)
-        if problems := problems_of(document):
+        if problems := problems_of(document, owner_id=locked.owner_id):
             raise GraphInvalid(problems)
         checksum = document.checksum()
         if latest is not None and latest.checksum == checksum:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
 from graphs.errors import BadPinName, Problem
 from graphs.pins import parse
@@ -33,6 +34,8 @@ class DrawnNode(Protocol):
     def inputs(self) -> Mapping[str, Any]: ...
     @property
     def retry(self) -> DrawnRetry | None: ...
+    @property
+    def credentials(self) -> Mapping[str, UUID]: ...
 
 
 class DrawnLink(Protocol):

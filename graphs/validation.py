@@ -108,6 +108,7 @@ class _Check:
                 yield _constants(index, node, block, linked[node.id])
                 yield _missing(index, node, block, linked[node.id])
                 yield _retries(index, node, block)
+                yield _unasked(index, node, block)
 
 
 def _parsed(address: str) -> Pin | None:
@@ -217,6 +218,15 @@ def _retries(index: int, node: DrawnNode, block: type[Block]) -> Iterator[Proble
         )
         hint = "Name in `on` the codes after which it can not have happened, such as RATE_LIMITED."
         yield Problem("RETRY_UNSAFE", f"nodes[{index}].retry.on", node.id, message, hint)
+
+
+def _unasked(index: int, node: DrawnNode, block: type[Block]) -> Iterator[Problem]:
+    for provider in node.credentials:
+        if provider not in block.credentials_required:
+            message = f"The block {block.name!r} does not ask {provider}."
+            asked = ", ".join(block.credentials_required)
+            hint = f"It asks: {asked}." if asked else "It needs no credential: remove it."
+            yield Problem("CREDENTIAL_UNUSED", f"nodes[{index}].credentials.{provider}", node.id, message, hint)
 
 
 def _same_names(nodes: Iterable[DrawnNode], blocks: Mapping[str, type[Block]]) -> Iterator[Problem]:

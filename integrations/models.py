@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 #: So long before its end a credential is called expiring.
 EXPIRING = timedelta(days=14)
+KINDS = [(kind.value, kind.value) for kind in AuthKind]
 
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
@@ -32,8 +34,14 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
 
     def usable_by(self, user_id: int) -> CredentialQuerySet:
         """Return what the graphs of a user may use: their own, and what a group of theirs shares; not what was revoked."""
-        shared = Q(group__user=user_id)
-        return self.filter(Q(owner_id=user_id) | shared, revoked_at__isnull=True).distinct()
+        shared = Q(group__in=Group.objects.filter(user=user_id))
+        return self.filter(Q(owner_id=user_id) | shared, revoked_at__isnull=True)
+
+    def seen_by(self, user_id: int) -> CredentialQuerySet:
+        """Return what a user is shown: all of their own, and what their graphs may use."""
+        return self.filter(
+            Q(owner_id=user_id) | Q(group__in=Group.objects.filter(user=user_id), revoked_at__isnull=True)
+        )
 
     def good(self) -> CredentialQuerySet:
         """Return those that have not expired."""
@@ -49,7 +57,7 @@ class Credential(models.Model):
     group = models.ForeignKey("auth.Group", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     name = models.CharField(max_length=200)
     provider = models.CharField(max_length=32)
-    kind = models.CharField(max_length=16, choices=[(kind.value, kind.value) for kind in AuthKind])
+    kind = models.CharField(max_length=16, choices=KINDS)
     secret = SealedField(editable=False)
     last4 = models.CharField(max_length=4, blank=True, default="", editable=False)
     fingerprint = models.CharField(max_length=16, blank=True, default="", editable=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from agentplatform.lib.clock import now
 from agentplatform.lib.credential_hosts import hosts_of, is_entry
 from agentplatform.lib.crypto import Sealed
+from agentplatform.lib.errors import AppError
 from integrations import providers
 from integrations.errors import CredentialExpired, CredentialInvalid, CredentialMissing, CredentialNotFound
 from integrations.models import Credential
@@ -36,9 +37,15 @@ PARTS: Mapping[AuthKind, tuple[frozenset[str], frozenset[str]]] = {
     AuthKind.HOST_HEADERS: (frozenset({"headers"}), frozenset()),
 }
 LONGEST_SECRET = 16_000
+MOST_HOSTS = 20
 SHORTEST_SHOWN = 12
 
+#: A provider, and the credential that is named for it, if one is.
+Wanted = tuple[str, UUID | None]
+
 _open: dict[tuple[int, str, UUID | None], tuple[float, OpenCredential]] = {}
+#: When a credential was last seen to be there, by owner, provider and id.
+_there: dict[tuple[int, str, UUID | None], float] = {}
 _lock = Lock()
 
 
@@ -60,17 +67,38 @@ def update(credential: Credential, *, secret: Mapping[str, Any] | None = None, *
     """Change a credential; without a secret it keeps the one it has.
 
     Raises:
-        CredentialInvalid: as for a new one.
+        CredentialInvalid: as for a new one; or it would be sent elsewhere, and whoever asks for that does not show that they know it.
     """
+    before = hosts_for(credential)
     for name, value in fields.items():
         setattr(credential, name, value)
     _check(credential)
+    if secret is None and not before.issuperset(hosts_for(credential)):
+        raise CredentialInvalid(
+            "To be sent to another host, its secret has to be written anew.",
+            path="secret",
+            hint="Else whoever may change it could have it sent to themselves.",
+        )
     if secret is not None:
         _seal(credential, secret)
         credential.revoked_at = None
+        if "expires_at" not in fields and credential.is_expired:
+            credential.expires_at = None
     credential.save()
     forget()
     return credential
+
+
+def remove(credential: Credential) -> None:
+    """Forget a credential. Nodes that name it can not run until they name another."""
+    credential.delete()
+    forget()
+
+
+def hosts_for(credential: Credential) -> frozenset[str]:
+    """Return where a credential may be sent."""
+    provider = providers.get(credential.provider)
+    return frozenset(credential.allowed_hosts) or frozenset(provider.hosts_for(credential.base_url))
 
 
 def revoke(credential: Credential) -> Credential:
@@ -116,14 +144,37 @@ def open_credential(*, owner_id: int, provider: str, credential_id: UUID | None 
     return opened
 
 
-def has_credential(*, owner_id: int, provider: str, credential_id: UUID | None = None) -> bool:
-    """Say whether a firing would find a credential, without opening it."""
-    if credential_id is not None:
-        return Credential.objects.usable_by(owner_id).filter(pk=credential_id, provider=provider).exists()
-    return (
-        _platforms_own(provider) is not None
-        or Credential.objects.usable_by(owner_id).filter(provider=provider).exists()
+def lacking(*, owner_id: int, wanted: Collection[Wanted]) -> dict[Wanted, AppError]:
+    """Return what of it a firing would not find, and why; nothing is opened.
+
+    What was there is not looked up again for a few seconds. That need not be right: a firing looks again.
+    """
+    moment = time.monotonic()
+    with _lock:
+        unsure = [want for want in set(wanted) if moment - _there.get((owner_id, *want), -OPEN_S) >= OPEN_S]
+    if not unsure:
+        return {}
+    usable = list(
+        Credential.objects.usable_by(owner_id).filter(provider__in={provider for provider, _ in unsure}).defer("secret")
     )
+    found = {want: _why_not(want, usable) for want in unsure}
+    with _lock:
+        if len(_there) >= MOST_OPEN:
+            _there.clear()
+        _there.update({(owner_id, *want): moment for want, why in found.items() if why is None})
+    return {want: why for want, why in found.items() if why is not None}
+
+
+def _why_not(want: Wanted, usable: Sequence[Credential]) -> AppError | None:
+    provider, id_ = want
+    if id_ is not None:
+        chosen = next((one for one in usable if (one.pk, one.provider) == (id_, provider)), None)
+        if chosen is None:
+            return CredentialNotFound(f"There is no credential {id_} of yours for {provider}.")
+        return CredentialExpired(f"The credential {chosen.name!r} has expired.") if chosen.is_expired else None
+    if any(one.provider == provider and not one.is_expired for one in usable) or _platforms_own(provider):
+        return None
+    return CredentialMissing(f"There is no credential for {provider}.")
 
 
 def uses_own_key(*, owner_id: int, providers: Iterable[str], credential_ids: Mapping[str, UUID]) -> bool:
@@ -141,6 +192,7 @@ def forget() -> None:
     """Keep no credential open in this process."""
     with _lock:
         _open.clear()
+        _there.clear()
 
 
 def opened(credential: Credential) -> OpenCredential:
@@ -200,6 +252,12 @@ def _check(credential: Credential) -> None:
     if credential.kind not in provider.kinds:
         kinds = ", ".join(provider.kinds)
         raise CredentialInvalid(f"{provider.title} takes {kinds}, not {credential.kind!r}.", path="kind")
+    if not credential.name.strip() or "\x00" in credential.name:
+        raise CredentialInvalid("It has no name.", path="name")
+    if len(credential.allowed_hosts) > MOST_HOSTS:
+        raise CredentialInvalid(f"A credential has at most {MOST_HOSTS} hosts.", path="allowed_hosts")
+    if credential.group and not credential.group.user_set.filter(pk=credential.owner_id).exists():
+        raise CredentialInvalid("Its owner is not in this group.", path="group")
     if credential.base_url and not hosts_of(credential.base_url):
         raise CredentialInvalid(f"{credential.base_url!r} is no address.", path="base_url")
     for entry in credential.allowed_hosts:
@@ -212,6 +270,8 @@ def _check(credential: Credential) -> None:
 def _seal(credential: Credential, secret: Mapping[str, Any]) -> None:
     """Check the parts of a secret, and keep them sealed with what tells it from others."""
     needed, possible = PARTS[AuthKind(credential.kind)]
+    if not all(isinstance(name, str) for name in secret):
+        raise CredentialInvalid("A part of it has no name.", path="secret")
     for name in needed:
         if not secret.get(name):
             raise CredentialInvalid(

@@ -58,6 +58,7 @@ def document_of(nodes: Sequence[NodeSpec], links: Sequence[LinkSpec] = ()) -> Gr
                     "on_error": node.on_error,
                     "retry": {**asdict(node.retry), "on": list(node.retry.on)} if node.retry else None,
                     "timeout_s": node.timeout_s,
+                    "credentials": dict(node.credentials),
                 }
             )
             for node in nodes

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Any
+from uuid import UUID
 
 from blocks.sdk import BlockType, Retry
 from executions.engine.items import ERROR_PIN
@@ -58,6 +59,8 @@ class PlanNode:
     retry: Retry | None = None
     #: Its own, or else its block's; None takes the platform's limit.
     timeout_s: float | None = None
+    #: By provider, the credential it names; where it names none, its owner's newest is taken.
+    credentials: Mapping[str, UUID] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def plan(nodes: Sequence[NodeSpec], links: Sequence[LinkSpec]) -> Plan:
                 segment=segment_of[index],
                 retry=node.retry,
                 timeout_s=node.timeout_s,
+                credentials=node.credentials,
             )
             for index, node in enumerate(order)
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from blocks.facts import BlockFacts
 from blocks.sdk import Retry
@@ -24,6 +25,8 @@ class NodeSpec:
     #: Its own, or else its block's.
     retry: Retry | None = None
     timeout_s: float | None = None
+    #: By provider, the credential that it names.
+    credentials: Mapping[str, UUID] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from graphs import services
 from graphs.documents import GraphModel
 from graphs.errors import GraphInvalid
 from graphs.management.base import GraphCommand, read_file
+from graphs.named import wants_of
 
 
 class Command(GraphCommand):
@@ -41,6 +42,8 @@ class Command(GraphCommand):
         console.print(printable(title), style="bold")
         console.print(_nodes(planned))
         console.print(_segments(planned))
+        if needs := list(_needs(planned)):
+            console.print(_credentials(needs))
         for number, canvases in enumerate(_waves(planned), start=1):
             console.print(_wave(planned, number, canvases))
 
@@ -90,6 +93,19 @@ def _nodes(planned: Plan) -> Tree:
     for node in planned.nodes:
         waits = ", ".join(planned.nodes[index].key for index in node.producers)
         tree.add(f"{node.key}  {node.block.placement}, segment {node.segment}{f', after {waits}' if waits else ''}")
+    return tree
+
+
+def _needs(planned: Plan) -> Iterator[str]:
+    for node in planned.nodes:
+        for provider, id_ in wants_of(node):
+            yield f"{node.key}  {provider}{f', the one with the id {id_}' if id_ else ''}"
+
+
+def _credentials(needs: list[str]) -> Tree:
+    tree = Tree(_count(len(needs), "credential"))
+    for need in needs:
+        tree.add(need)
     return tree
 
 

@@ -176,7 +176,7 @@ class TestValidate:
         answer = api.post(GRAPHS + "validate/", data())
 
         assert answer.status_code == 200
-        assert answer.data == {"is_publishable": True, "problems": []}
+        assert answer.data == {"is_publishable": True, "problems": [], "credentials": []}
         assert not Graph.objects.exists()
 
     @pytest.mark.parametrize(
