@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from benchmarks.cases import CASES, Case, case_named
+from benchmarks.limiting import Limiting, RoundTrips
 from benchmarks.measure import Measured, measure
 from benchmarks.report import print_table, write_json
 from benchmarks.servers import Servers, running_servers
@@ -22,6 +23,8 @@ from benchmarks.system import System
 
 ALL_WITHIN_S = 1200
 FAILED = 2
+#: Of Valkey: no other system uses it.
+LIMITER_DATABASE = 9
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,20 +59,23 @@ def _measure_all(
         results = []
         for case in cases:
             rounds = case.rounds_quick if options.quick else case.rounds_full
-            taking_part = _taking_part(case, systems)
+            taking_part = _taking_part(case, systems, servers)
             if taking_part:
                 results.append(measure(case, taking_part, rounds=rounds, say=say))
             servers.check()
         return results, {system.name: system.rss_mb() for system in systems}
 
 
-def _taking_part(case: Case, systems: Sequence[System]) -> list[System]:
-    if case.compares_settles:
-        # In this process, where our system has set Django up.
-        is_ours_there = any(system.name == "ours" for system in systems)
-        return [Settling("ours", is_paid=True), Settling("baseline", is_paid=False)] if is_ours_there else []
-    names = case.systems(system.name for system in systems)
-    return [system for system in systems if system.name in names]
+def _taking_part(case: Case, systems: Sequence[System], servers: Servers) -> Sequence[System]:
+    if not case.is_in_process:
+        names = case.systems(system.name for system in systems)
+        return [system for system in systems if system.name in names]
+    # In this process, where our system has set Django up.
+    if not any(system.name == "ours" for system in systems):
+        return []
+    if case.shape == "limit":
+        return [Limiting(servers.redis_url(LIMITER_DATABASE)), RoundTrips(servers.redis_url(LIMITER_DATABASE))]
+    return [Settling("ours", is_paid=True), Settling("baseline", is_paid=False)]
 
 
 def _system(name: str, servers: Servers) -> System:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Shape = Literal["chain", "fan", "diamond", "resume", "loop", "settle"]
+Shape = Literal["chain", "fan", "diamond", "resume", "loop", "settle", "limit"]
 Work = Literal["noop", "fibo", "wait"]
 
 WAIT_S = 0.2
@@ -46,9 +46,9 @@ class Case:
         return self.size * FIBO_VALUE if self.work == "fibo" else 0
 
     @property
-    def compares_settles(self) -> bool:
-        """Return whether it compares settles with the ledger and without, and no systems."""
-        return self.shape == "settle"
+    def is_in_process(self) -> bool:
+        """Return whether it compares two ways of one step in the process that measures, and no systems."""
+        return self.shape in ("settle", "limit")
 
     @property
     def is_reported_only(self) -> bool:
@@ -75,6 +75,7 @@ CASES = (
     Case("sub_graphs100", "loop", 100, is_ours_only=True),
     Case("settle1", "settle", 1, work="wait", ratio_bar=1.3),
     Case("settle20", "settle", 20, work="wait", ratio_bar=1.3),
+    Case("limiter200", "limit", 200),
 )
 
 

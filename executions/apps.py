@@ -18,7 +18,9 @@ class ExecutionsConfig(AppConfig):
         from agentplatform.lib import http
         from blocks import registry
         from executions.published_prices import write_published
+        from integrations import turns
 
+        turns.configure(redis_url=settings.REDIS_URL)
         http.configure(allowed_private=settings.AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS)
         registry.load_extra(settings.AGENTPLATFORM_EXTRA_BLOCKS)
         post_migrate.connect(write_published, sender=self, dispatch_uid="published_prices")

@@ -43,6 +43,7 @@ class FiringContext:
     #: The credentials it has opened, by whether they are the owner's own.
     keys: set[bool] = field(default_factory=set)
     _calls: Calls | None = None
+    _turns: int = 0
 
     @property
     def idempotency_key(self) -> str:
@@ -71,6 +72,15 @@ class FiringContext:
         )
         self.suspended = await prepared(masked)
         raise Suspended(self.suspended)
+
+    def next_holder(self) -> str:
+        """Return who it is at its next rate limiter: the same one when it begins again after a wait, another one in another attempt."""
+        self._turns += 1
+        return f"{self.idempotency_key}/{self.begun.course.attempt}/{self._turns}"
+
+    async def come_back(self, seconds: float, *, holder: str, time: int) -> None:
+        """Suspend the firing until its turn at a rate limiter; return at once if it has been suspended for that already."""
+        await self.wait(WaitFor("TIMER", f"turn-{holder.rpartition('/')[2]}-{time}", due_in_s=seconds))
 
     async def execute_subgraph(self, call: SubGraph) -> dict[str, Any]:
         """Return the outputs of a sub-graph once it has succeeded.

@@ -33,6 +33,7 @@ from executions.engine.waits import WaitKind
 from executions.errors import BudgetExceeded, NeedsDecision
 from executions.limits import Yielded
 from graphs.pins import assemble
+from integrations.ratelimit import IN_LINE
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
             if block.placement is Placement.CPU:
                 last_resort.arm(begun.course.limit_s)
             UNDER_WAY.set(context)
+            IN_LINE.set(context)
             failpoints.reach("before_effect")
             await _collect(block, block(context), begun, outputs)
             failpoints.reach("after_effect")
@@ -110,6 +112,7 @@ async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
         status, wait, error = NodeStatus.WAITING, context.suspended, {}
     seconds = perf_counter() - start
     UNDER_WAY.set(None)
+    IN_LINE.set(None)
     begun.course.is_closing = True
     await context.close(go_on=status in (NodeStatus.WAITING, NodeStatus.PENDING))
     begun.course.end()

@@ -35,3 +35,11 @@ class CredentialExpired(AppError):
     code = "CREDENTIAL_EXPIRED"
     status = 422
     hint = "Write its new secret, or choose another."
+
+
+class RateLimiterUnavailable(AppError):
+    """The server that counts who may ask does not answer."""
+
+    code = "RATE_LIMITER_UNAVAILABLE"
+    status = 503
+    hint = "Look whether Redis answers. Nothing was asked, so the node can be run again."

@@ -11,6 +11,7 @@ from blocks.sdk.retry import Retry
 from blocks.sdk.schema import BlockSchema
 from blocks.sdk.usage import Usage
 from blocks.sdk.waiting import Approval
+from integrations.ratelimit import RateLimiter
 
 __all__ = [
     "Approval",
@@ -25,6 +26,7 @@ __all__ = [
     "Effects",
     "Example",
     "Placement",
+    "RateLimiter",
     "Retry",
     "Usage",
 ]

@@ -1,0 +1,180 @@
+"""Slots and turns, kept in Redis for all workers: one script for each step, and a lease for whoever holds a slot.
+
+A process that is gone frees its slots when their lease is over. A server that has forgotten everything is told of held slots again with
+their next renewal; of the turns that it gave it then knows none, so once in such a case a burst may come early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from integrations.errors import RateLimiterUnavailable
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+SCRIPTS = {
+    path.stem: path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parent / "lua").glob("*.lua"))
+}
+#: Who stands in line asks at least so often, and loses its place if it has not asked for so long.
+ASK_AGAIN_S, PATIENCE_S = 5.0, 15.0
+#: So many leases are renewed in the time of one.
+RENEWALS = 3
+#: How long the server may be away, try by try, before nobody waits for it any longer.
+PAUSES_S = (0.1, 0.5, 2.0, 5.0)
+TIMEOUT_S = 5.0
+#: Of one event loop.
+CONNECTIONS = 8
+
+_url = ""
+_tables: WeakKeyDictionary[asyncio.AbstractEventLoop, Table] = WeakKeyDictionary()
+_lock = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a limiter allows. None is no limit."""
+
+    max_concurrent: int | None
+    rate_per_second: float | None
+    #: So many may come at once after a pause.
+    burst: int
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One who asks, at one limiter."""
+
+    key: str
+    holder: str
+    limits: Limits = field(compare=False)
+
+    def keys(self) -> list[str]:
+        """Return the keys of the server, all in one slot of a cluster."""
+        return [f"limit:{{{self.key}}}:{part}" for part in ("slots", "line", "kept", "numbers", "turns")]
+
+
+def configure(*, redis_url: str) -> None:
+    """Say where slots and turns are kept. Without it nothing is limited, as in a block's own test."""
+    global _url
+    _url = redis_url
+
+
+def is_configured() -> bool:
+    """Say whether anything is limited here."""
+    return bool(_url)
+
+
+def table() -> Table:
+    """Return what the running loop keeps."""
+    loop = asyncio.get_running_loop()
+    with _lock:
+        if loop not in _tables:
+            _tables[loop] = Table(_url)
+        return _tables[loop]
+
+
+class Table:
+    """The slots that one event loop holds, and its connection to the server."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._redis: Redis | None = None
+        # In order, which a pool of connections that is exhausted is not.
+        self._connections = asyncio.Semaphore(CONNECTIONS)
+        self._held: set[Place] = set()
+        self._renewing: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def ask(self, place: Place, *, is_leaving: bool = False) -> float:
+        """Ask for a turn. Return 0 if it is there, else after how many seconds to ask again.
+
+        Raises:
+            RateLimiterUnavailable: the server does not answer.
+        """
+        limits = place.limits
+        interval = 1_000_000 / limits.rate_per_second if limits.rate_per_second else 0
+        granted, wait_ms = await self._patiently(
+            "turn",
+            place.keys(),
+            [
+                place.holder,
+                limits.max_concurrent or 0,
+                round(interval),
+                limits.burst,
+                round(limits.lease_s * 1000),
+                round(PATIENCE_S * 1000),
+                int(is_leaving),
+            ],
+        )
+        if not granted:
+            return float(wait_ms) / 1000
+        if limits.max_concurrent:
+            self._held.add(place)
+            if self._renewing is None or self._renewing.done():
+                self._renewing = asyncio.create_task(self._renew())
+        return 0.0
+
+    async def leave(self, place: Place) -> None:
+        """Give the slot of a place back, or its place in line up."""
+        from redis.exceptions import RedisError
+
+        self._held.discard(place)
+        try:
+            await self._run("leave", place.keys(), [place.holder])
+        except (RedisError, OSError, TimeoutError):
+            # Nothing is lost: its lease is over soon, and nobody renews it.
+            return
+
+    def leave_soon(self, place: Place) -> None:
+        """Do the same without waiting for it."""
+        self._held.discard(place)
+        self._soon(self.leave(place))
+
+    def _soon(self, leaving: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(leaving)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _renew(self) -> None:
+        from redis.exceptions import RedisError
+
+        while self._held:
+            await asyncio.sleep(min(place.limits.lease_s for place in self._held) / RENEWALS)
+            held: dict[tuple[str, float], list[str]] = defaultdict(list)
+            for place in self._held:
+                held[place.keys()[0], place.limits.lease_s].append(place.holder)
+            for (key, lease_s), holders in held.items():
+                try:
+                    await self._run("renew", [key], [round(lease_s * 1000), *holders])
+                except (RedisError, OSError, TimeoutError):
+                    # The next round tries again; whatever cuts this worker off cuts off those it would have to share with.
+                    continue
+
+    async def _patiently(self, script: str, keys: Sequence[str], values: Sequence[Any]) -> Any:
+        from redis.exceptions import RedisError
+
+        for pause_s in (*PAUSES_S, None):
+            try:
+                return await self._run(script, keys, values)
+            except (RedisError, OSError, TimeoutError) as error:
+                if pause_s is None:
+                    raise RateLimiterUnavailable from error
+                await asyncio.sleep(pause_s)
+        raise AssertionError("The last try returns or raises.")
+
+    async def _run(self, script: str, keys: Sequence[str], values: Sequence[Any]) -> Any:
+        if self._redis is None:
+            from redis.asyncio import Redis
+
+            self._redis = Redis.from_url(self._url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        async with self._connections:
+            return await self._redis.eval(SCRIPTS[script], len(keys), *keys, *values)
