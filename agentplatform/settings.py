@@ -253,6 +253,12 @@ SPECTACULAR_SETTINGS = {
         "CredentialKind": "integrations.models.KINDS",
     },
 }
+AGENTPLATFORM_EVENTS_HEARTBEAT_S = env_float(
+    "AGENTPLATFORM_EVENTS_HEARTBEAT_S", 15.0, minimum=0.1
+)  # of live events: proxies close what is silent for a minute
+AGENTPLATFORM_MAX_EVENT_READERS = env_int(
+    "AGENTPLATFORM_MAX_EVENT_READERS", 1000, minimum=1
+)  # that one web process tells live events to
 DATA_UPLOAD_MAX_MEMORY_SIZE = AGENTPLATFORM_MAX_OUTPUT_BYTES  # a request may be as large as one value
 
 # --- The console ---

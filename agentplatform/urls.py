@@ -10,6 +10,7 @@ from rest_framework.routers import DefaultRouter
 
 from agentplatform import console
 from executions.api import router as executions_router
+from executions.api_live import router as live_router
 from executions.api_money import router as money_router
 from executions.api_waits import router as waits_router
 from executions.api_webhooks import router as webhooks_router
@@ -20,6 +21,7 @@ from integrations.api import router as credentials_router
 api = DefaultRouter()
 api.registry.extend(graphs_router.registry)
 api.registry.extend(executions_router.registry)
+api.registry.extend(live_router.registry)
 api.registry.extend(waits_router.registry)
 api.registry.extend(money_router.registry)
 api.registry.extend(webhooks_router.registry)

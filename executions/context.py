@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,6 +23,7 @@ from executions.begun import Begun
 from executions.calls import Calls, calls_of, failure_of, may_have_called
 from executions.children import Child
 from executions.engine.status import Status
+from executions.live.pieces import shown
 from integrations.opened import OpenCredential
 from integrations.services import open_credential
 
@@ -42,6 +44,8 @@ class FiringContext:
     mask: Mask = field(default_factory=Mask)
     #: The credentials it has opened, by whether they are the owner's own.
     keys: set[bool] = field(default_factory=set)
+    #: So many texts it has shown while they were made.
+    texts: int = 0
     _calls: Calls | None = None
     _turns: int = 0
 
@@ -151,6 +155,17 @@ class FiringContext:
         masking.remember(secrets)
         self.keys.add(credential.is_own)
         return credential
+
+    def shown(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Yield what takes a text piece by piece, to show it to whoever watches; the secrets of this firing do not get through."""
+        self.texts += 1
+        place = {
+            "node": self.begun.node.key,
+            "path": self.begun.firing.path,
+            "attempt": self.begun.course.attempt,
+            "reply": self.texts,
+        }
+        return shown(self.begun.execution_id, place, self.mask)
 
     def setting(self, name: str) -> Any:
         """Return a setting that blocks may read, or None."""

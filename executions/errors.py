@@ -325,3 +325,11 @@ class CredentialsMissing(AppError):
     def errors(self) -> list[dict[str, str]]:
         """Return what is missing, in the form that doors send."""
         return [problem.as_dict() for problem in self.problems]
+
+
+class TooManyReaders(AppError):
+    """So many follow executions here that no further one is served just now."""
+
+    code = "TOO_MANY_READERS"
+    status = 503
+    hint = "Come again in a few seconds; the operator sets the limit with AGENTPLATFORM_MAX_EVENT_READERS."

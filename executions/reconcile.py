@@ -19,7 +19,7 @@ from agentplatform.lib.partitions import ensure_months
 from executions import admission, endings, failpoints, launch, statements, stopping, waits
 from executions.engine.segments import CPU_QUEUE, DEFAULT_QUEUE
 from executions.errors import DurationExceeded
-from executions.models import Execution, NodeExecution
+from executions.models import Execution, LiveEvent, NodeExecution
 from executions.worker import patiently
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def ensure_partitions() -> list[str]:
     """Create the coming months' partitions. Return the names of the new ones."""
     created: list[str] = []
     with transaction.atomic(), connection.cursor() as cursor:
-        for model, key in ((Execution, "id"), (NodeExecution, "execution_id")):
+        for model, key in ((Execution, "id"), (NodeExecution, "execution_id"), (LiveEvent, "execution_id")):
             created += ensure_months(cursor, model._meta.db_table, key=key, start=now(), count=MONTHS_AHEAD)
     return created
 

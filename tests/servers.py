@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from agentplatform.local.paths import ROOT
+from agentplatform.local.ports import answers, free_port
 from agentplatform.local.supervisor import Service, kill_group, spawn
 from tests.environment import SERVERS
 
@@ -120,6 +121,62 @@ def running_worker(queue: str = "default", pool: str = "threads", **options: Any
         worker.kill9()
 
 
+@dataclass
+class Web:
+    """A running web process: one uvicorn, the leader of its own process group."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Return where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self.process.pid
+
+    def output(self) -> str:
+        """Return what it has logged so far."""
+        return self.log.read_text(errors="replace")
+
+
+@contextmanager
+def running_web(*, extra_env: Mapping[str, str] | None = None, within_s: float = 60.0) -> Iterator[Web]:
+    """Serve the API and the console for a `with` block, on the test database and broker, as `bin/up` does.
+
+    The test must be `django_db(transaction=True)`: the web sees only what is committed.
+    """
+    (SERVERS.folder / "webs").mkdir(parents=True, exist_ok=True)
+    log = Path(tempfile.mkdtemp(prefix="web-", dir=SERVERS.folder / "webs")) / "log"
+    port = free_port()
+    service = Service(
+        name="web",
+        argv=[
+            *[sys.executable, "-m", "uvicorn", "agentplatform.asgi:application", "--host=127.0.0.1", f"--port={port}"],
+            *["--no-server-header", "--timeout-graceful-shutdown=5"],
+        ],
+        env=environment_of_processes() | dict(extra_env or {}),
+        cwd=ROOT,
+    )
+    with log.open("ab") as file:
+        web = Web(spawn(service, file.fileno()), log, port)
+    try:
+        wait_until(
+            lambda: answers(port, "/healthz") or web.process.poll() is not None,
+            within_s=within_s,
+            what="The web's start",
+        )
+        assert web.process.poll() is None, f"The web died at its start:\n{web.output()}"
+        yield web
+    finally:
+        kill_group(web.pid)
+        web.process.wait()
+
+
 def environment_of_processes() -> dict[str, str]:
     """Return the environment of a process that shall see the same database, broker and settings as this test."""
     from django.conf import settings
@@ -155,6 +212,9 @@ class Answer:
     input_tokens: int = 10
     output_tokens: int = 5
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: Sent one by one to who asks for a stream, instead of the text.
+    pieces: Sequence[str] = ()
+    piece_s: float = 0.0
 
 
 @dataclass
@@ -223,6 +283,9 @@ class _ChatHandler(BaseHTTPRequestHandler):
         answer = self.script.next_answer(body, {name.lower(): value for name, value in self.headers.items()})
         try:
             time.sleep(answer.delay_s)
+            if answer.pieces and body.get("stream"):
+                self._stream(answer)
+                return
             self._send(answer, _error(answer) if answer.status >= 400 else _completion(body, answer))
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the caller was cancelled: that is often the very point of the test
@@ -240,6 +303,22 @@ class _ChatHandler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(sent)
+
+    def _stream(self, answer: Answer) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for piece in answer.pieces:
+            self._tell({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
+            time.sleep(answer.piece_s)
+        usage = {"prompt_tokens": answer.input_tokens, "completion_tokens": answer.output_tokens}
+        self._tell({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage})
+        self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        self.wfile.write(b"data: " + json.dumps(event).encode() + b"\n\n")
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: a test reads `requests`."""

@@ -29,6 +29,8 @@ class Mask:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: frozenset[str] = frozenset()
         self._pattern: re.Pattern[str] | None = None
+        #: How the forms of secrets begin, and the length of the longest; found out when a text comes in pieces.
+        self._beginnings: tuple[frozenset[str], int] | None = None
         self._lock = Lock()
         self.learn(secrets)
 
@@ -46,7 +48,23 @@ class Mask:
             self._secrets = self._secrets | found
             forms = {form for secret in self._secrets for form in forms_of(secret)}
             # The longest first: a form may be the beginning of another.
+            self._beginnings = None
             self._pattern = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
+
+    def begun_at_the_end_of(self, text: str) -> int:
+        """Return how many of the last characters of a text may be the beginning of a secret."""
+        if self._pattern is None:
+            return 0
+        beginnings, longest = self._beginnings or self._find_beginnings()
+        lengths = range(min(longest, len(text)), 0, -1)
+        return next((length for length in lengths if text[len(text) - length :] in beginnings), 0)
+
+    def _find_beginnings(self) -> tuple[frozenset[str], int]:
+        with self._lock:
+            forms = {form for secret in self._secrets for form in forms_of(secret)}
+            beginnings = frozenset(form[:length] for form in forms for length in range(1, len(form)))
+            self._beginnings = beginnings, max(map(len, beginnings))
+            return self._beginnings
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
@@ -84,6 +102,26 @@ class Mask:
         for piece in pieces:
             yield "".join(_outside(piece, at, spans))
             at += len(piece)
+
+
+class MaskedStream:
+    """Masks a text that comes in pieces: what may be the beginning of a secret is held back until the next piece shows what it is."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+        self._held = ""
+
+    def add(self, piece: str) -> str:
+        """Return what can be shown of the text so far and was not shown before."""
+        text = self._mask.text(self._held + piece)
+        held = self._mask.begun_at_the_end_of(text)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def rest(self) -> str:
+        """Return what was held back, at the end of the text."""
+        rest, self._held = self._mask.text(self._held), ""
+        return rest
 
 
 def _outside(piece: str, at: int, spans: list[tuple[int, int]]) -> Iterator[str]:

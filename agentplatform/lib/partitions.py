@@ -18,8 +18,8 @@ from agentplatform.lib.ids import first_id_at
 class CreatePartitionedModel(CreateModel):
     """Create a model's table partitioned by range on the column `key`.
 
-    Where `key` is not the primary key, PostgreSQL allows no unique `id` across partitions: the table gets a plain index on it, and a
-    unique constraint of the model that begins with `key` is its real key.
+    Where the primary key is another `id`, PostgreSQL allows none that is unique across partitions: the table gets a plain index on it, and
+    a unique constraint of the model that begins with `key` is its real key. A composite primary key has to begin with `key`.
     """
 
     def __init__(self, name: str, fields: Any, key: str, **rest: Any) -> None:
@@ -38,7 +38,7 @@ class CreatePartitionedModel(CreateModel):
         model = to_state.apps.get_model(app_label, self.name)
         table, key = model._meta.db_table, model._meta.get_field(self.key).column
         sql, params = schema_editor.table_sql(model)
-        own_key = key == model._meta.pk.column
+        own_key = model._meta.pk_fields[0].column == key
         if not own_key:
             sql = sql.replace("uuid NOT NULL PRIMARY KEY", "uuid NOT NULL", 1)
         schema_editor.execute(f'{sql} PARTITION BY RANGE ("{key}")', params or None)

@@ -33,6 +33,7 @@ class Ask:
     max_tokens: int | None = None
     frequency_penalty: float | None = None
     #: Take the reply piece by piece: a model that stops in the middle is noticed sooner, and what it made is counted.
+    #: Who watches sees it come.
     stream: bool = False
     #: What was said after the prompt.
     then: Sequence[Mapping[str, Any]] = ()
@@ -120,7 +121,8 @@ async def _send(block: Block, connection: Connection, arguments: dict[str, Any],
             return read_whole(await create(**arguments, extra_headers=headers), meter)
     async with asyncio.timeout(PATIENCE.piece_s) as limit:
         async with await create(**arguments, extra_headers=headers) as chunks:
-            return await read_pieces(chunks, meter, limit)
+            with block.context.shown() as show:
+                return await read_pieces(chunks, meter, limit, show)
 
 
 def _arguments(ask: Ask, model: str, connection: Connection) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import Timeout, get_running_loop
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,8 +58,8 @@ def read_whole(completion: Any, meter: Meter) -> Said:
     return said
 
 
-async def read_pieces(chunks: AsyncIterator[Any], meter: Meter, limit: Timeout) -> Said:
-    """Return what a reply says that comes piece by piece; each has to come before `limit`, which is moved on.
+async def read_pieces(chunks: AsyncIterator[Any], meter: Meter, limit: Timeout, show: Callable[[str], None]) -> Said:
+    """Return what a reply says that comes piece by piece; each has to come before `limit`, which is moved on. Its text is shown meanwhile.
 
     Raises:
         BlockError: it broke off.
@@ -72,7 +72,9 @@ async def read_pieces(chunks: AsyncIterator[Any], meter: Meter, limit: Timeout) 
         choice = _first(getattr(chunk, "choices", None))
         if choice is not None:
             limit.reschedule(min(ends_at, loop.time() + PATIENCE.piece_s))
+            before = len(said.text or "")
             _add(said, calls, choice, meter)
+            show((said.text or "")[before:])
     if not said.finish:
         raise broken_off()
     said.calls = [calls[index] for index in sorted(calls)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from blocks.sdk.sub_graph import SubGraph
@@ -86,6 +87,10 @@ class BlockContext(Protocol):
         Raises:
             BlockError: it failed or could not be started.
         """
+        ...
+
+    def shown(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Yield what takes a text piece by piece, to show it to whoever watches while it is made. It is stored nowhere."""
         ...
 
     def setting(self, name: str) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,8 @@ class MemoryContext:
     sub_graphs: Mapping[str, Callable[[dict[str, Any]], Any] | Sequence[Any]] = field(default_factory=dict)
     #: The sub-graphs that were called, in order.
     called: list[SubGraph] = field(default_factory=list)
+    #: What was shown while it was made: the pieces of each text, in order.
+    showed: list[list[str]] = field(default_factory=list)
 
     async def get_credentials(self, provider: str) -> Credentials:
         """Return the test's credential for `provider`.
@@ -87,6 +90,12 @@ class MemoryContext:
         if isinstance(gives, Exception):
             raise gives
         return dict(gives)
+
+    @contextmanager
+    def shown(self) -> Iterator[Callable[[str], None]]:
+        """Keep what is shown."""
+        self.showed.append([])
+        yield self.showed[-1].append
 
     def setting(self, name: str) -> Any:
         """Return a setting of the test, or None."""

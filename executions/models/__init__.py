@@ -10,6 +10,7 @@ from executions.models.ledger import (
     LedgerEntry,
     LedgerEntryQuerySet,
 )
+from executions.models.live import LiveEvent, StatusNote
 from executions.models.node_execution import NodeExecution, NodeExecutionQuerySet
 from executions.models.price import TokenPrice
 from executions.models.wait import Wait, WaitQuerySet
@@ -28,8 +29,10 @@ __all__ = [
     "Hold",
     "LedgerEntry",
     "LedgerEntryQuerySet",
+    "LiveEvent",
     "NodeExecution",
     "NodeExecutionQuerySet",
+    "StatusNote",
     "TokenPrice",
     "Wait",
     "WaitQuerySet",

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import Max
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import first_id_at, uuid7
@@ -21,7 +22,8 @@ from executions.engine.spec import LinkSpec
 from executions.engine.status import NodeStatus, Status
 from executions.engine.waits import WaitKind
 from executions.invariants import INVARIANTS, all_parts, check
-from executions.models import Execution, NodeExecution, Wait
+from executions.live import reading
+from executions.models import Execution, LiveEvent, NodeExecution, Wait
 from graphs.models import Graph, GraphVersion
 from tests.blocks import node
 from tests.factories import make_execution, make_node_execution, make_published, make_user
@@ -116,6 +118,12 @@ class World:
         self.cancelling = self.execution(Status.CANCELLING)
         self.fire(self.cancelling, 2)
         self.row(self.cancelling, 2, NodeStatus.RUNNING)
+
+        self.watch(self.done, self.reused, self.failed, self.cancelled, self.running, self.waiting, self.parent)
+
+    def watch(self, *executions: Execution) -> None:
+        """Have somebody read the live events of these."""
+        reading.look({execution.pk: 0 for execution in executions})
 
     def limit_graph(self, limit: int | None) -> None:
         Graph.objects.filter(pk=self.version.graph_id).update(max_concurrent=limit)
@@ -218,6 +226,26 @@ def _spoil(table: str, where: str, of: list[Any], fields: dict[str, Any]) -> Non
 
 def broken_by(part: str) -> list[tuple[str, ...]]:
     return [violation.ids for violation in check(grace_s=GRACE_S, skew_s=1.0) if violation.part == part]
+
+
+def event_of(execution: Execution, kind: str, place: int) -> int:
+    """Return the number of an event of a firing."""
+    key, path = FIRINGS[place]
+    return LiveEvent.objects.get(execution_id=execution.pk, kind=kind, node_key=key, item_path=path).number
+
+
+def last_event_of(execution: Execution) -> int:
+    return LiveEvent.objects.filter(execution_id=execution.pk).aggregate(last=Max("number"))["last"]
+
+
+def forget_event(execution: Execution, number: int) -> str:
+    run("DELETE FROM executions_liveevent WHERE execution_id = %s AND number = %s", execution.pk, number)
+    return str(execution.pk)
+
+
+def add_event(execution: Execution, kind: str) -> str:
+    LiveEvent.objects.create(execution_id=execution.pk, number=last_event_of(execution) + 1, kind=kind, at=now())
+    return str(execution.pk)
 
 
 def partition_of(table: str) -> str:
@@ -358,6 +386,33 @@ BREAKS: dict[str, list[Callable[[World], str]]] = {
     "i9_child_is_not_cancelled": [
         lambda world: spoil(world.parent, status="CANCELLING") and str(world.child.pk),
         lambda world: spoil(world.parent, status="CANCELLED", ended_at=now()) and str(world.child.pk),
+    ],
+    "i10_numbers_have_a_gap": [
+        lambda world: forget_event(world.done, 1),
+        lambda world: forget_event(world.running, 3),
+    ],
+    "i10_told_after_the_end": [
+        lambda world: spoil(world.failed, status="CANCELLED") and f"{world.failed.pk}:{last_event_of(world.failed)}",
+        lambda world: add_event(world.done, "execution.paused") and f"{world.done.pk}:{last_event_of(world.done) - 1}",
+        lambda world: spoil(world.done, status="RUNNING") and f"{world.done.pk}:{last_event_of(world.done)}",
+    ],
+    "i10_left_out": [
+        lambda world: forget_event(world.done, event_of(world.done, "node.succeeded", 3)) and told(world.done, 3),
+        lambda world: (
+            forget_event(world.cancelled, event_of(world.cancelled, "node.cancelled", 1)) and told(world.cancelled, 1)
+        ),
+    ],
+    "i10_told_of_nothing": [
+        lambda world: (
+            remove_row(world.running, 1) and f"{world.running.pk}:{event_of(world.running, 'node.succeeded', 1)}"
+        ),
+        lambda world: (
+            spoil_row(world.running, 2, started_at=None)
+            and f"{world.running.pk}:{event_of(world.running, 'node.started', 2)}"
+        ),
+        lambda world: (
+            spoil_row(world.done, 1, status="FAILED") and f"{world.done.pk}:{event_of(world.done, 'node.succeeded', 1)}"
+        ),
     ],
     "i12_not_of_its_version": [
         lambda world: spoil_row(world.done, 0, node_key="other") and f"{world.done.pk}:other:",
@@ -580,7 +635,18 @@ def test_looks_at_one_snapshot_and_can_change_nothing():
     rest = list(found)
 
     assert (isolation, is_read_only) == ("repeatable read", "on")
-    assert [finding.invariant.code for finding in rest] == ["I2", "I3", "I4", "I5", "I6", "I8", "I9", "I12", "I13"]
+    assert [finding.invariant.code for finding in rest] == [
+        "I2",
+        "I3",
+        "I4",
+        "I5",
+        "I6",
+        "I8",
+        "I9",
+        "I10",
+        "I12",
+        "I13",
+    ]
     assert not connection.in_atomic_block
 
 
