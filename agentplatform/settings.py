@@ -251,6 +251,7 @@ SPECTACULAR_SETTINGS = {
         "WaitKind": "executions.engine.waits.WaitKind",
         "EntryKind": "executions.engine.money.EntryKind",
         "CredentialKind": "integrations.models.KINDS",
+        "DeliveryStatus": "executions.models.webhook.DeliveryStatus",
     },
 }
 AGENTPLATFORM_EVENTS_HEARTBEAT_S = env_float(

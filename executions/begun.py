@@ -12,6 +12,7 @@ from uuid import UUID
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
+from agentplatform.lib.masking import Mask
 from executions.engine.plan import PlanNode
 from executions.engine.progress import Firing
 from executions.leases import Claim
@@ -111,6 +112,8 @@ class Begun:
     claim: Claim | None
     queued_at: datetime
     family: Family
+    #: Of all secrets its owner's graphs may use: nothing of a firing is stored before it went through it. Shared with others.
+    mask: Mask = field(default_factory=Mask)
     #: What it has waited for, by call key.
     answers: Mapping[str, Any] = field(default_factory=dict)
     stop: Stop = field(default_factory=Stop)

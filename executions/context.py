@@ -40,14 +40,17 @@ class FiringContext:
     children: ChildCosts = NO_CHILDREN
     #: It was told to suspend the firing, whatever its block makes of that.
     suspended: WaitFor | None = None
-    #: Of the credentials it has opened: nothing of the firing is stored before it went through here.
-    mask: Mask = field(default_factory=Mask)
+    #: Of its owner's secrets, and what it has opened itself: nothing of the firing is stored before it went through here.
+    mask: Mask = field(init=False)
     #: The credentials it has opened, by whether they are the owner's own.
     keys: set[bool] = field(default_factory=set)
     #: So many texts it has shown while they were made.
     texts: int = 0
     _calls: Calls | None = None
     _turns: int = 0
+
+    def __post_init__(self) -> None:
+        self.mask = self.begun.mask.copy()
 
     @property
     def idempotency_key(self) -> str:
@@ -60,6 +63,15 @@ class FiringContext:
         Raises:
             BlockError: the block only computes; it waited for something else at this place before; nobody could answer.
         """
+        mask = self.mask
+        wait = replace(
+            wait,
+            call_key=mask.text(wait.call_key),
+            title=mask.text(wait.title),
+            data=mask.value(wait.data),
+            form=mask.value(wait.form),
+            event=mask.text(wait.event),
+        )
         if (came := self.begun.answers.get(wait.call_key)) is not None:
             return _of_the_same_kind(came, wait)
         # Its firings are not known to anybody before they end.
@@ -71,10 +83,7 @@ class FiringContext:
             )
         if await slept(wait):
             return None
-        masked = replace(
-            wait, title=self.mask.text(wait.title), data=self.mask.value(wait.data), form=self.mask.value(wait.form)
-        )
-        self.suspended = await prepared(masked)
+        self.suspended = await prepared(wait)
         raise Suspended(self.suspended)
 
     def next_holder(self) -> str:
@@ -106,9 +115,14 @@ class FiringContext:
         if self._calls is None:
             self._calls = calls_of(self.begun)
             self.begun.course.has_called = True
-        inputs, optional = self.mask.value(call.inputs), self.mask.value(call.optional)
+        masked = replace(
+            call,
+            inputs=self.mask.value(call.inputs),
+            optional=self.mask.value(call.optional),
+            key=self.mask.text(call.key) if call.key else call.key,
+        )
         try:
-            return await self._calls.run(replace(call, inputs=inputs, optional=optional))
+            return await self._calls.run(masked)
         except Suspended as suspended:
             self.suspended = suspended.wait
             raise

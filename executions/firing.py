@@ -178,22 +178,28 @@ def _ended(
         error, status = error or failure.as_dict(), NodeStatus.FAILED
     if error and status is not NodeStatus.WAITING:
         status = NodeStatus.FAILED
+    # Before anything is cut, or leaves this function: what is stored, goes on to other nodes, or is told has no secrets in it.
+    mask = context.mask
     if error:
-        error = _storable(error)
+        error = _storable(mask.value(error))
     # No graph goes on beyond what it may cost, whatever it makes of the failures of what it calls.
     is_unpaid = error.get("code") == BudgetExceeded.code
     if status is not NodeStatus.SUCCEEDED:
         is_routed = status is NodeStatus.FAILED and node.handles_errors and not is_unpaid
         outputs = {ERROR_PIN: [{key: error[key] for key in ("code", "message", "hint")}]} if is_routed else {}
+    elif not mask.is_empty:
+        outputs = {pin: mask.stream(values) for pin, values in outputs.items()}
     ended = Ended(
         node=node.index,
         node_key=node.key,
         path=begun.firing.path,
         outcome=Outcome(status, outputs),
         claim=begun.claim,
-        inputs=begun.values if isinstance(begun.values, dict) else {},
+        inputs=mask.value(begun.values) if isinstance(begun.values, dict) and begun.claim is None else {},
         error=error,
-        usage=_counted(context.usage),
+        usage={
+            name: mask.text(used) if isinstance(used, str) else used for name, used in _counted(context.usage).items()
+        },
         cost_microcredits=cost,
         queued_at=begun.queued_at,
         started_at=started_at,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,7 +22,7 @@ from django.db import connection, transaction
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import first_id_at
-from executions import statements
+from executions import statements, sweep
 
 FOLDER = Path(__file__).parent / "sql" / "invariants"
 
@@ -38,6 +39,7 @@ EXECUTIONS = "SELECT count(*) FROM executions_execution WHERE id >= %(since)s"
 ENTRIES = "SELECT count(*) FROM executions_ledgerentry"
 DELIVERIES = "SELECT count(*) FROM executions_delivery WHERE id >= %(since)s"
 EVENTS = "SELECT count(*) FROM executions_liveevent WHERE execution_id >= %(since)s"
+CREDENTIALS = "SELECT count(*) FROM integrations_credential WHERE revoked_at IS NULL"
 FIRINGS = "SELECT count(*) FROM executions_nodeexecution WHERE execution_id >= %(since)s"
 # One snapshot for all; large joins in memory, month by month.
 PREPARE = (
@@ -70,7 +72,7 @@ INVARIANTS = (
     Invariant("I8", "nothing is orphaned", EXECUTIONS),
     Invariant("I9", "what was cancelled stays so", EXECUTIONS),
     Invariant("I10", "events have no gaps", EVENTS),
-    Invariant("I11", "no secret is stored in the open", comes_with="stored credentials"),
+    Invariant("I11", "no secret is stored in the open", CREDENTIALS),
     Invariant("I12", "every firing is of its version", FIRINGS),
     Invariant("I13", "everything is bounded", FIRINGS),
 )
@@ -146,7 +148,19 @@ def survey(
                         finding.violations.append(
                             Violation(part.code, part.sentence, ids, len(found) > limit, part.name)
                         )
+                if invariant.code == "I11":
+                    _sweep(finding, run, values, limit)
                 yield finding
+
+
+def _sweep(finding: Finding, run: sweep.Run, values: dict[str, Any], limit: int) -> None:
+    """Look for secrets where the database can not: it has them encrypted only."""
+    begun = time.perf_counter()
+    found = list(islice(sweep.found_in_the_open(run, values), limit + 1))
+    finding.seconds["i11_secret_in_the_open"] = time.perf_counter() - begun
+    if found:
+        ids = tuple(found[:limit])
+        finding.violations.append(Violation("I11", sweep.SENTENCE, ids, len(found) > limit, "i11_secret_in_the_open"))
 
 
 def default_grace_s() -> float:

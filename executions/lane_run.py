@@ -231,7 +231,12 @@ class LaneRun:
         values, wanted = {}, []
         for firing in ready:
             one, values[firing.node, firing.path] = patiently(
-                wanted_of, self.plan.nodes[firing.node], firing.path, self._values(firing), self.snapshot.family
+                wanted_of,
+                self.plan.nodes[firing.node],
+                firing.path,
+                self._values(firing),
+                self.snapshot.family,
+                self.snapshot.mask,
             )
             wanted.append(one)
         granted = yield Request(Needs.CLAIMS, (self.snapshot.execution_id, wanted))
@@ -284,6 +289,7 @@ class LaneRun:
             family=self.snapshot.family,
             answers=(answers or {}).get((node.key, firing.path), {}),
             stop=self.stop,
+            mask=self.snapshot.mask,
             sub_graphs=self.route.sub_graphs,
         )
 

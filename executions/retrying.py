@@ -28,6 +28,7 @@ from executions.inputs import checked_inputs
 from executions.models import Execution, NodeExecution
 from executions.plans import plan_of
 from graphs import services as graph_services
+from integrations.masks import mask_for
 
 
 class Mode(StrEnum):
@@ -169,6 +170,7 @@ def _prepare(execution: Execution, ask: Ask) -> _Prepared:
         version_id = graph_services.latest_version(execution.graph).pk
     plan = plan_of(version_id)
     inputs = checked_inputs(execution.inputs if ask.inputs is None else ask.inputs, plan)
+    inputs = mask_for(execution.owner_id).value(inputs)
     reuse = reusable(
         plan,
         before=_before(execution),

@@ -20,6 +20,7 @@ from executions.retrying import preview as preview_retry
 from executions.retrying import retry
 from executions.stopping import cancel, pause, resume, stop
 from graphs.models import GraphVersion
+from integrations.masks import mask_for
 
 __all__ = ["cancel", "estimate", "pause", "preview_retry", "resume", "retry", "start", "stop", "wait"]
 
@@ -55,7 +56,7 @@ def start(
         graph_id=graph_id,
         version_id=version_id,
         owner_id=owner_id,
-        inputs=checked_inputs(inputs or {}, plan),
+        inputs=mask_for(owner_id).value(checked_inputs(inputs or {}, plan)),
         plan_mark=plan.mark,
         priority=priority,
         api_key=api_key,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from pydantic_core import from_json
 
+from agentplatform.lib.masking import Mask
 from executions import statements
 from executions.begun import Family
 from executions.engine.compile import is_of
@@ -18,6 +19,7 @@ from executions.engine.status import Status
 from executions.known import ended_segments, known_outcomes
 from executions.messages import Work
 from executions.plans import plan_of
+from integrations.masks import mask_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Snapshot:
     #: How the nodes of the lane, and those that feed them, have ended so far.
     known: dict[tuple[int, Path], Outcome]
     is_stopping: bool
+    #: Of its owner's secrets.
+    mask: Mask = field(default_factory=Mask)
 
 
 def look(work: Sequence[Work]) -> list[Snapshot | None]:
@@ -67,4 +71,5 @@ def _seen(work: Work, row: tuple[Any, ...]) -> Snapshot | None:
         ended,
         known,
         is_stopping,
+        mask_for(owner_id),
     )

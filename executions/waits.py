@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +23,7 @@ from executions.forms import check_filled_in
 from executions.models import Execution, NodeExecution, Wait
 from executions.plans import plan_of
 from executions.storable import storable
+from integrations.masks import mask_for
 
 #: Of one round of a sweep, and how many rounds follow each other while there is more.
 AT_ONCE, ROUNDS = 500, 20
@@ -52,6 +53,7 @@ def answer(wait: Wait, *, by: AbstractBaseUser, reply: Reply) -> Wait:
         AnswerInvalid: it is not what was asked for.
         AlreadyAnswered, AnswerTooLate, WaitClosed: nobody waits for it any more.
     """
+    reply = _masked(wait, reply)
     if wait.status == WaitStatus.OPEN:
         given, comment = _checked(wait, reply), _comment(reply)
         with transaction.atomic(durable=True):
@@ -72,6 +74,7 @@ def send_event(*, owner_id: int, name: str, payload: Any = None) -> int:
     if not 0 < len(name) <= MAX_EVENT:
         raise EventInvalid(f"The name of an event has from 1 to {MAX_EVENT} characters.", path="name")
     name, payload = storable(name, "name", EventInvalid), storable(payload, "payload", EventInvalid)
+    payload = mask_for(owner_id).value(payload)
     with transaction.atomic(durable=True), statements.cursor() as cursor:
         statements.run(cursor, "answer_event", owner_id=owner_id, event=name, payload=to_json(payload).decode())
         woken = dict(cursor.fetchall())
@@ -156,6 +159,13 @@ def _checked_approval(wait: Wait, reply: Reply) -> dict[str, Any]:
             )
         given["data"] = storable(reply.data, "data", AnswerInvalid)
     return given
+
+
+def _masked(wait: Wait, reply: Reply) -> Reply:
+    mask = mask_for(Execution.objects.values_list("owner_id", flat=True).get(pk=wait.execution_id))
+    return replace(
+        reply, answer=mask.value(reply.answer), data=mask.value(reply.data), comment=mask.text(str(reply.comment))
+    )
 
 
 def _comment(reply: Reply) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agentplatform.lib.errors import AppError
+from agentplatform.lib.masking import Mask
 from blocks import registry
 from blocks.sdk import Effects
 from executions import keys, quotes
@@ -17,7 +18,7 @@ from executions.leases import Wanted
 Values = dict[str, Any] | AppError
 
 
-def wanted_of(node: PlanNode, path: Path, values: Values, family: Family) -> tuple[Wanted, Values]:
+def wanted_of(node: PlanNode, path: Path, values: Values, family: Family, mask: Mask) -> tuple[Wanted, Values]:
     """Return a firing as it is claimed, and its values: an error instead, where nobody can say what it may cost."""
     hold = 0
     if isinstance(values, dict) and is_priced(node):
@@ -25,7 +26,8 @@ def wanted_of(node: PlanNode, path: Path, values: Values, family: Family) -> tup
             hold = quotes.hold_for(node, values, is_own_key=keys.is_own_key(node, family.owner_id))
         except AppError as error:
             values = error
-    given = values if isinstance(values, dict) else {}
+    # What the block is given is not what is kept of it.
+    given = mask.value(values) if isinstance(values, dict) else {}
     is_once = node.block.effects is Effects.AT_MOST_ONCE
     return Wanted(node.key, path, given, is_once=is_once, hold_microcredits=hold), values
 

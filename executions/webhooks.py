@@ -26,6 +26,7 @@ from executions.models.webhook import NAMED
 from executions.payloads import Received
 from graphs.models import GraphVersion
 from integrations import samples, signatures
+from integrations.masks import mask_for
 from integrations.signatures import SCHEMES, SignatureScheme
 
 
@@ -92,7 +93,8 @@ def send_sample(webhook: Webhook, *, sample: str = "", payload: Any = None, even
 
 
 def _take(webhook: Any, received: Received) -> Receipt:
-    stored = _mask_of(tuple(webhook.secrets_at(now()))).value(received.payload)
+    mask = _mask_of(tuple(webhook.secrets_at(now())))
+    stored = mask_for(webhook.owner_id).value(mask.value(received.payload))
     return deliveries.take(webhook, received, stored=stored, version_id=webhook.version_id)
 
 

@@ -245,7 +245,7 @@ def store(document: GraphModel) -> Graph:
     if problems := structure.unstorable(checked):
         raise GraphInvalid(problems)
     owner_id = _owner_id(checked)
-    if problems := named.problems(checked, owner_id=owner_id):
+    if problems := named.problems(checked, owner_id=owner_id) + named.secrets_in(checked, owner_id=owner_id):
         raise GraphInvalid(problems)
     with transaction.atomic():
         graph = _locked_graph(checked, owner_id)

@@ -16,6 +16,7 @@ from graphs.models import Graph, Node
 from graphs.structure import Drawing
 from integrations import services as credentials
 from integrations.errors import CredentialNotFound
+from integrations.masks import mask_for
 from integrations.uses import Use
 
 
@@ -71,6 +72,19 @@ def problems(drawing: Drawing, *, owner_id: int) -> list[Problem]:
         for index, node in enumerate(drawing.nodes)
         for provider, id_ in node.credentials.items()
         if isinstance(error := lacking.get((provider, id_)), CredentialNotFound)
+    ]
+
+
+def secrets_in(drawing: Drawing, *, owner_id: int) -> list[Problem]:
+    """Return a problem for each node in which a secret of its owner's credentials is written in the open."""
+    mask = mask_for(owner_id)
+    if mask.is_empty:
+        return []
+    hint = "Name the credential on the node instead: whatever is in a graph is shown, stored and exported."
+    return [
+        Problem("SECRET_IN_GRAPH", f"nodes[{index}]", node.id, "This node holds the secret of a credential.", hint)
+        for index, node in enumerate(drawing.nodes)
+        if mask.finds([node.id, node.title, node.inputs, node.metadata])
     ]
 
 

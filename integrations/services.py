@@ -17,7 +17,8 @@ from agentplatform.lib.clock import now
 from agentplatform.lib.credential_hosts import hosts_of, is_entry
 from agentplatform.lib.crypto import Sealed
 from agentplatform.lib.errors import AppError
-from integrations import providers
+from agentplatform.lib.masking import Mask
+from integrations import masks, providers
 from integrations.errors import CredentialExpired, CredentialInvalid, CredentialMissing, CredentialNotFound
 from integrations.models import Credential
 from integrations.opened import OpenCredential
@@ -60,6 +61,7 @@ def add(*, owner_id: int, provider: str, kind: str, secret: Mapping[str, Any], *
     _check(credential)
     _seal(credential, secret)
     credential.save()
+    forget()
     return credential
 
 
@@ -184,7 +186,7 @@ def uses_own_key(*, owner_id: int, providers: Iterable[str], credential_ids: Map
             open_credential(owner_id=owner_id, provider=name, credential_id=credential_ids.get(name)).is_own
             for name in providers
         )
-    except (CredentialMissing, CredentialNotFound, CredentialExpired):
+    except AppError:
         return False
 
 
@@ -193,6 +195,7 @@ def forget() -> None:
     with _lock:
         _open.clear()
         _there.clear()
+    masks.forget()
 
 
 def opened(credential: Credential) -> OpenCredential:
@@ -283,6 +286,9 @@ def _seal(credential: Credential, secret: Mapping[str, Any]) -> None:
                 f"A credential of the kind {credential.kind} has no {name!r}.", path=f"secret.{name}"
             )
         _check_part(name, value)
+    shown = [credential.name, credential.base_url, credential.allowed_hosts]
+    if Mask(masks.secrets_in(secret)).finds(shown):
+        raise CredentialInvalid("Its name, address or hosts hold the secret, and are shown.", path="secret")
     credential.secret = Sealed(dict(secret))
     main = _main_part(secret)
     credential.last4 = main[-4:] if len(main) >= SHORTEST_SHOWN else ""

@@ -33,14 +33,30 @@ class KeyLost(AppError):
 class Sealed:
     """A value that is shown by nothing: whoever needs it asks for it by name."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_text", "_value")
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, *, text: str = "") -> None:
         self._value = value
+        self._text = text
+
+    @classmethod
+    def stored(cls, text: str) -> Sealed:
+        """Return a value as it is stored: it is decrypted when it is asked for, so a lost key concerns nobody else."""
+        return cls(None, text=text)
+
+    @property
+    def text(self) -> str:
+        """Return what is stored of it."""
+        return self._text or encrypt(self._value)
 
     def reveal(self) -> Any:
-        """Return the value itself."""
-        return self._value
+        """Return the value itself.
+
+        Raises:
+            KeysMissing: there are no keys.
+            KeyLost: none of the keys reads it.
+        """
+        return decrypt(self._text) if self._text else self._value
 
     def __repr__(self) -> str:
         return "Sealed(***)"
@@ -48,10 +64,10 @@ class Sealed:
     __str__ = __repr__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sealed) and self._value == other._value
+        return isinstance(other, Sealed) and self.reveal() == other.reveal()
 
     def __hash__(self) -> int:
-        return hash(repr(self._value))
+        return hash(repr(self.reveal()))
 
     def __reduce__(self) -> Any:
         raise TypeError("What is sealed is not written anywhere.")
@@ -61,7 +77,7 @@ class SealedField(models.TextField):  # type: ignore[type-arg]
     """A column of encrypted JSON, which gives and takes `Sealed` values."""
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Sealed | None:
-        return None if value is None else Sealed(decrypt(value))
+        return None if value is None else Sealed.stored(value)
 
     def to_python(self, value: Any) -> Any:
         return value
@@ -71,7 +87,7 @@ class SealedField(models.TextField):  # type: ignore[type-arg]
             return None
         if not isinstance(value, Sealed):
             raise TypeError("Only what is sealed is stored here.")
-        return encrypt(value.reveal())
+        return value.text
 
     def value_to_string(self, obj: models.Model) -> str:
         # A dump of the database's rows is not where secrets go.
