@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentplatform.settings")
-application = get_asgi_application()
+django.setup(set_prefix=False)
 
-from agentplatform import checks  # noqa: E402 - needs the apps that the line above has loaded
+from agentplatform import checks, web  # noqa: E402 - need the apps that the line above has loaded
 
 checks.refuse_unsafe_start()
+web.share_connections()
+application = web.Web()

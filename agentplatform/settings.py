@@ -94,8 +94,9 @@ USE_I18N = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Postgres: the truth ---
-# Of the web only, which should close them: ASGI runs each request in a new thread. Workers and beat keep their connections.
+# Of the web only, whose requests share connections: ASGI runs each in a new thread. Workers and beat keep theirs.
 _conn_max_age_s = env_int("AGENTPLATFORM_DB_CONN_MAX_AGE_S", 0, minimum=-1)
+AGENTPLATFORM_DB_POOL = env_int("AGENTPLATFORM_DB_POOL", 24, minimum=0)  # that the threads of one web process share
 DATABASES = {"default": env_database("DATABASE_URL")}
 if DATABASES["default"]:
     DATABASES["default"] |= {

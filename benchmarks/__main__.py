@@ -13,6 +13,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
+from benchmarks.accepting import Accepting
 from benchmarks.cases import CASES, Case, case_named
 from benchmarks.limiting import Limiting, RoundTrips
 from benchmarks.measure import Measured, measure
@@ -62,6 +63,9 @@ def _measure_all(
             taking_part = _taking_part(case, systems, servers)
             if taking_part:
                 results.append(measure(case, taking_part, rounds=rounds, say=say))
+                for system in taking_part:
+                    if isinstance(system, Accepting):
+                        say(f"{case.name}: {system.name}, {system.told()}")
             servers.check()
         return results, {system.name: system.rss_mb() for system in systems}
 
@@ -73,6 +77,8 @@ def _taking_part(case: Case, systems: Sequence[System], servers: Servers) -> Seq
     # In this process, where our system has set Django up.
     if not any(system.name == "ours" for system in systems):
         return []
+    if case.shape == "accept":
+        return [Accepting("ours", servers, is_bare=False), Accepting("baseline", servers, is_bare=True)]
     if case.shape == "limit":
         return [Limiting(servers.redis_url(LIMITER_DATABASE)), RoundTrips(servers.redis_url(LIMITER_DATABASE))]
     return [Settling("ours", is_paid=True), Settling("baseline", is_paid=False)]

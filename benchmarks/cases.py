@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Shape = Literal["chain", "fan", "diamond", "resume", "loop", "settle", "limit"]
+Shape = Literal["chain", "fan", "diamond", "resume", "loop", "settle", "limit", "accept"]
 Work = Literal["noop", "fibo", "wait"]
 
 WAIT_S = 0.2
@@ -47,8 +47,8 @@ class Case:
 
     @property
     def is_in_process(self) -> bool:
-        """Return whether it compares two ways of one step in the process that measures, and no systems."""
-        return self.shape in ("settle", "limit")
+        """Return whether it compares two ways of one step, which the process that measures asks for, and no systems."""
+        return self.shape in ("settle", "limit", "accept")
 
     @property
     def is_reported_only(self) -> bool:
@@ -73,6 +73,7 @@ CASES = (
     Case("map1000", "fan", 1000, work="wait", wait_s=0.05, is_ours_only=True),
     Case("resume200", "resume", 200, is_ours_only=True),
     Case("sub_graphs100", "loop", 100, is_ours_only=True),
+    Case("webhooks500", "accept", 500, ratio_bar=2.0),
     Case("settle1", "settle", 1, work="wait", ratio_bar=1.3),
     Case("settle20", "settle", 20, work="wait", ratio_bar=1.3),
     Case("limiter200", "limit", 200),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -48,6 +50,18 @@ class Servers:
             if running.process.poll() is not None:
                 name = running.service.name
                 raise RuntimeError(f"{name} ended with {running.process.returncode}:\n{self.supervisor.tail(name)}")
+
+    @contextmanager
+    def paused(self, *names: str) -> Iterator[None]:
+        """Let these processes stand still for a `with` block, with all that belongs to them."""
+        pids = [running.process.pid for running in self._running() if running.service.name in names]
+        for pid in pids:
+            os.killpg(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.killpg(pid, signal.SIGCONT)
 
     def rss_mb(self, prefix: str) -> float:
         """Return the memory of the processes whose names begin so, with their children."""

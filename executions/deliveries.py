@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -40,21 +39,21 @@ class Receipt:
     execution: Execution | None = None
 
 
-def take(webhook: Webhook, received: Received, *, stored: Any, version_id: UUID | None = None) -> Receipt:
-    """Take a delivery whose signature was good: start the graph, or write down why not. `stored` is the payload as it may be kept.
+def take(webhook: Webhook, received: Received, *, version_id: UUID | None) -> Receipt:
+    """Take a delivery whose signature was good: start the version, or write down why not.
 
     Raises:
         DeliveryIdTaken: something else came under this id before.
     """
     while True:
-        receipt = _take_first(webhook, received, stored, version_id)
+        receipt = _take_first(webhook, received, version_id)
         if receipt is None:
             receipt = _take_again(webhook, received, version_id)
         if receipt is not None:
             return receipt
 
 
-def _take_first(webhook: Webhook, received: Received, stored: Any, version_id: UUID | None) -> Receipt | None:
+def _take_first(webhook: Webhook, received: Received, version_id: UUID | None) -> Receipt | None:
     """Take it if it has not come before."""
     delivery = Delivery(
         webhook=webhook,
@@ -62,7 +61,7 @@ def _take_first(webhook: Webhook, received: Received, stored: Any, version_id: U
         is_named=received.is_named,
         digest=received.digest,
         event=received.event,
-        payload=stored,
+        payload=received.payload,
         headers=dict(received.headers),
         size_bytes=received.size_bytes,
         hops=received.hops,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from typing import Any
 from uuid import UUID
 
@@ -17,23 +16,19 @@ from django.views.decorators.http import require_POST
 from agentplatform.lib.errors import AppError
 from executions import webhooks
 from executions.deliveries import Receipt, challenge_of
-from executions.errors import PayloadTooLarge, TooManyDeliveries
+from executions.errors import PayloadTooLarge
 from executions.models import DeliveryStatus
 
 logger = logging.getLogger(__name__)
 
-#: Seconds, for the header Retry-After: of an overload, which passes soon, and of a database that does not answer.
-BUSY_S, AWAY_S = 1, 5
-_places = threading.BoundedSemaphore(settings.AGENTPLATFORM_WEBHOOKS_AT_ONCE)
+#: Seconds, for the header Retry-After.
+AWAY_S = 5
 
 
 @csrf_exempt
 @require_POST
 def receive_webhook(request: HttpRequest, webhook_id: UUID) -> JsonResponse:
     """Take a delivery, and answer once it is written down."""
-    # What waits for a turn here would hold a thread and a connection: whoever sends it can wait as well.
-    if not _places.acquire(blocking=False):
-        return _problem(TooManyDeliveries(), retry_after_s=BUSY_S)
     try:
         return _answer(webhooks.receive(webhook_id, _headers(request), _body(request)))
     except AppError as error:
@@ -41,8 +36,6 @@ def receive_webhook(request: HttpRequest, webhook_id: UUID) -> JsonResponse:
     except (OperationalError, InterfaceError) as error:
         logger.warning("A delivery can not be taken, as the database does not answer: %s", error)
         return JsonResponse({"code": "DATABASE_UNAVAILABLE"}, status=503, headers={"Retry-After": str(AWAY_S)})
-    finally:
-        _places.release()
 
 
 def _body(request: HttpRequest) -> bytes:
@@ -84,7 +77,6 @@ def _answer(receipt: Receipt) -> JsonResponse:
     return JsonResponse(answer, status=202)
 
 
-def _problem(error: AppError, *, retry_after_s: int | None = None) -> JsonResponse:
+def _problem(error: AppError) -> JsonResponse:
     problem = {"type": "about:blank", "title": error.message, "status": error.status, **error.as_dict()}
-    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    return JsonResponse(problem, status=error.status, headers=headers, content_type="application/problem+json")
+    return JsonResponse(problem, status=error.status, content_type="application/problem+json")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db.models import F, OuterRef, Subquery
 from pydantic_core import to_json
 
 from agentplatform.lib import crypto
@@ -18,13 +18,12 @@ from agentplatform.lib.clock import now
 from agentplatform.lib.crypto import Sealed
 from agentplatform.lib.ids import uuid7
 from agentplatform.lib.masking import Mask
-from executions import deliveries, payloads
+from executions import deliveries, payloads, statements
 from executions.deliveries import Receipt
 from executions.errors import DeliveryIgnored, SignatureInvalid, WebhookInvalid
 from executions.models import Delivery, Execution, Webhook
 from executions.models.webhook import NAMED
 from executions.payloads import Received
-from graphs.models import GraphVersion
 from integrations import samples, signatures
 from integrations.masks import mask_for
 from integrations.signatures import SCHEMES, SignatureScheme
@@ -63,12 +62,12 @@ def receive(webhook_id: UUID, headers: Mapping[str, str], body: bytes) -> Receip
         PayloadInvalid: it is neither JSON nor a form.
         DeliveryIdTaken: something else came under this id before.
     """
-    webhook = _find(webhook_id)
+    webhook, version_id = _find(webhook_id)
     if not _is_good(webhook, headers, body):
         raise SignatureInvalid
     assert webhook is not None
     received = payloads.read(body, headers, SCHEMES[SignatureScheme(webhook.scheme)])
-    return _take(webhook, received)
+    return _take(webhook, received, version_id)
 
 
 def send_sample(webhook: Webhook, *, sample: str = "", payload: Any = None, event: str = "") -> Delivery:
@@ -92,23 +91,33 @@ def send_sample(webhook: Webhook, *, sample: str = "", payload: Any = None, even
     return receive(webhook.pk, given | {"content-type": "application/json"}, body).delivery
 
 
-def _take(webhook: Any, received: Received) -> Receipt:
-    mask = _mask_of(tuple(webhook.secrets_at(now())))
-    stored = mask_for(webhook.owner_id).value(mask.value(received.payload))
-    return deliveries.take(webhook, received, stored=stored, version_id=webhook.version_id)
+def _take(webhook: Webhook, received: Received, version_id: UUID | None) -> Receipt:
+    own = _mask_of(tuple(webhook.secrets_at(now())))
+    payload = mask_for(webhook.owner_id).value(own.value(received.payload))
+    return deliveries.take(webhook, replace(received, payload=payload), version_id=version_id)
 
 
-def _find(webhook_id: UUID) -> Webhook | None:
-    """Return a webhook with what is needed to take a delivery: also of an owner who may not log in, as one that is turned off."""
-    published = GraphVersion.objects.filter(graph=OuterRef("graph"), published_at__isnull=False).order_by("-number")
-    webhook: Any = (
-        Webhook.objects.filter(pk=webhook_id)
-        .annotate(is_owner_active=F("owner__is_active"), version_id=Subquery(published.values("pk")[:1]))
-        .first()
+def _find(webhook_id: UUID) -> tuple[Webhook | None, UUID | None]:
+    """Return a webhook, and the version that it starts. One whose owner may not log in is turned off."""
+    with statements.cursor() as cursor:
+        statements.run(cursor, "find_webhook", id=webhook_id)
+        row = cursor.fetchone()
+    if row is None:
+        return None, None
+    id_, graph_id, owner_id, scheme, secret, previous, previous_until, events, mapping, is_enabled, version_id = row
+    webhook = Webhook(
+        id=id_,
+        graph_id=graph_id,
+        owner_id=owner_id,
+        scheme=scheme,
+        previous_until=previous_until,
+        events=events,
+        mapping=json.loads(mapping),
+        is_enabled=is_enabled,
     )
-    if webhook is not None:
-        webhook.is_enabled = webhook.is_enabled and webhook.is_owner_active
-    return webhook
+    webhook.secret = Sealed(crypto.decrypt(secret))
+    webhook.previous_secret = None if previous is None else Sealed(crypto.decrypt(previous))
+    return webhook, version_id
 
 
 def _is_good(webhook: Webhook | None, headers: Mapping[str, str], body: bytes) -> bool:
@@ -120,17 +129,17 @@ def _is_good(webhook: Webhook | None, headers: Mapping[str, str], body: bytes) -
 
 
 def _is_signed(webhook_id: UUID, signature: str | None, body: bytes, headers: Mapping[str, str]) -> bool:
-    webhook = _find(webhook_id)
+    webhook, _ = _find(webhook_id)
     header = SCHEMES[SignatureScheme(webhook.scheme if webhook else SignatureScheme.GENERIC)].header
     return _is_good(webhook, {**headers, header: signature or ""}, body)
 
 
 def _trigger(webhook_id: UUID, payload: Any, delivery_id: str, headers: Mapping[str, str]) -> Execution:
-    webhook = _find(webhook_id)
+    webhook, version_id = _find(webhook_id)
     if webhook is None:
         raise Webhook.DoesNotExist
     body = json.dumps(payload).encode()
-    receipt = _take(webhook, _as_received(webhook, payload, body, delivery_id, headers))
+    receipt = _take(webhook, _as_received(webhook, payload, body, delivery_id, headers), version_id)
     if receipt.error:
         raise receipt.error
     if receipt.delivery.execution_id is None:

@@ -1,0 +1,139 @@
+"""How the web serves a request: with a limit before it is read, then on one thread from the first middleware to the view."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from agentplatform.lib.errors import AppError
+from executions.errors import PayloadTooLarge, TooManyDeliveries
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+WEBHOOKS = "/webhooks/"
+#: So long a request waits for a connection before it is told to come again.
+POOL_WAIT_S = 3.0
+#: So long the pool itself tries to connect in vain; after that, the next request does.
+RETRY_S = 1.0
+#: Seconds, for the header Retry-After.
+BUSY_S = 1
+
+
+def share_connections() -> None:
+    """Let the threads of this process share connections to the database: a new one for each request would cost more than most requests.
+
+    To be called before the first is opened. Commands, workers and beat have few threads, which keep theirs.
+    """
+    database, most = settings.DATABASES["default"], settings.AGENTPLATFORM_DB_POOL
+    if most and database["CONN_MAX_AGE"] == 0:
+        database["OPTIONS"]["pool"] = {
+            "min_size": 1,
+            "max_size": most,
+            "timeout": POOL_WAIT_S,
+            "reconnect_timeout": RETRY_S,
+        }
+
+
+class RequestTooLarge(AppError):
+    """The request is larger than this installation takes."""
+
+    code = "REQUEST_TOO_LARGE"
+    status = 413
+    hint = "Send less at once; the operator sets the limit with AGENTPLATFORM_MAX_OUTPUT_BYTES."
+
+
+class Web(ASGIHandler):
+    """Django's own handler, but for three things.
+
+    What is too large is refused before it is stored anywhere. So are deliveries to webhooks while others are being taken: each holds a
+    thread and a connection, and whoever sends it can wait as well. And middleware and view run on the thread of the request, one after
+    the other: asked one by one from the event loop, each would wait for its turn twice.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: How many are being taken; counted on the event loop alone.
+        self._deliveries = 0
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Build the chain for a thread."""
+        super().load_middleware(is_async=False)
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        """Run the chain on the thread of the request; an async view comes back to the event loop from there."""
+        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        try:
+            if scope["type"] == "http" and scope["path"].startswith(WEBHOOKS):
+                await self._take(scope, receive, send)
+            elif scope["type"] == "http":
+                await self._serve(scope, receive, send, RequestTooLarge, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            else:
+                await super().__call__(scope, receive, send)
+        except TooManyDeliveries as error:
+            await _refuse(send, error, (b"retry-after", str(BUSY_S).encode()))
+        except (RequestTooLarge, PayloadTooLarge) as error:
+            # What is still being sent is not read any more.
+            await _refuse(send, error, (b"connection", b"close"))
+
+    async def _take(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Serve what is sent to a webhook.
+
+        Raises:
+            TooManyDeliveries: others are being taken.
+            PayloadTooLarge: it is longer than one may be.
+        """
+        if self._deliveries >= settings.AGENTPLATFORM_WEBHOOKS_AT_ONCE:
+            raise TooManyDeliveries
+        self._deliveries += 1
+        try:
+            await self._serve(scope, receive, send, PayloadTooLarge, settings.AGENTPLATFORM_MAX_WEBHOOK_BYTES)
+        finally:
+            self._deliveries -= 1
+
+    async def _serve(
+        self, scope: dict[str, Any], receive: Receive, send: Send, refusal: type[AppError], most: int
+    ) -> None:
+        """Serve a request whose body has so many bytes at most.
+
+        Raises:
+            AppError: of the class `refusal`: it has more.
+        """
+        got = 0
+
+        async def receive_no_more() -> Mapping[str, Any]:
+            nonlocal got
+            message = await receive()
+            got += len(message.get("body", b""))
+            if got > most:
+                raise refusal
+            return message
+
+        if _announced(scope) > most:
+            raise refusal
+        await super().__call__(scope, receive_no_more, send)
+
+
+def _announced(scope: dict[str, Any]) -> int:
+    """Return how long the body will be, as far as the request says."""
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    return int(length[:20]) if length.isdigit() else 0
+
+
+async def _refuse(send: Send, error: AppError, header: tuple[bytes, bytes]) -> None:
+    problem = {"type": "about:blank", "title": error.message, "status": error.status, **error.as_dict()}
+    body = json.dumps(problem).encode()
+    length = (b"content-length", str(len(body)).encode())
+    headers = [(b"content-type", b"application/problem+json"), length, header]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
