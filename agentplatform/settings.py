@@ -248,6 +248,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {  # kinds of status: generated clients get a name for each
         "ExecutionStatus": "executions.engine.status.Status",
         "NodeStatus": "executions.engine.status.NodeStatus",
+        "LiveEventType": "executions.engine.live.LiveKind",
         "WaitStatus": "executions.engine.waits.WaitStatus",
         "WaitKind": "executions.engine.waits.WaitKind",
         "EntryKind": "executions.engine.money.EntryKind",

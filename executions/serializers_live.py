@@ -8,7 +8,6 @@ from rest_framework import serializers
 
 from executions.engine.live import LiveKind
 from executions.engine.waits import WaitKind, WaitStatus
-from executions.serializers import ExecutionErrorSerializer
 
 MOST_NUMBER = 2**31 - 1
 LONGEST_WAIT_S = 60
@@ -28,6 +27,15 @@ class AskEventsSerializer(serializers.Serializer[Any]):
     )
 
 
+class LiveErrorSerializer(serializers.Serializer[Any]):
+    """What an execution, a firing or an attempt has failed of."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField(required=False, help_text="Not of an attempt that another one follows.")
+    node = serializers.CharField(required=False, help_text="Of an execution: the node to blame, if one is.")
+
+
 class LiveEventSerializer(serializers.Serializer[Any]):
     """One event of one execution. Which fields there are besides the first three goes by its type."""
 
@@ -45,7 +53,7 @@ class LiveEventSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="What was too large to be told: read it where it is stored.",
     )
-    error = ExecutionErrorSerializer(required=False, allow_null=True)
+    error = LiveErrorSerializer(required=False, allow_null=True)
     usage = serializers.DictField(required=False)
     input_tokens = serializers.IntegerField(required=False)
     output_tokens = serializers.IntegerField(required=False)

@@ -122,14 +122,16 @@ class GraphViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     def validate(self, request: Request) -> Response:
         """Say everything that keeps a document from being published, without storing it."""
         needs: list[Need] = []
+        exported: dict[str, Any] | None = None
         user_id = int(request.user.pk or 0)
         try:
             document = GraphModel.read(request.data)
+            exported = document.as_data()
             problems = services.problems_of(document, owner_id=user_id)
             needs = services.needs_of(document, owner_id=user_id)
         except GraphInvalid as error:
             problems = error.problems
-        verdict = {"is_publishable": not problems, "problems": problems, "credentials": needs}
+        verdict = {"is_publishable": not problems, "problems": problems, "document": exported, "credentials": needs}
         return Response(VerdictSerializer(verdict).data)
 
     @extend_schema(

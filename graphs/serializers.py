@@ -93,4 +93,8 @@ class VerdictSerializer(serializers.Serializer[Any]):
 
     is_publishable = serializers.BooleanField()
     problems = ProblemSerializer(many=True)
+    document = serializers.DictField(
+        allow_null=True,
+        help_text="How it would be exported: what is left out has its default. Null if it can not be read.",
+    )
     credentials = NeedSerializer(many=True, help_text="What its nodes need to run, and whether you have it.")

@@ -139,20 +139,25 @@ class Web:
         """The number of the process."""
         return self.process.pid
 
+    def kill9(self) -> None:
+        """Kill it as the kernel would."""
+        kill_group(self.pid)
+        self.process.wait()
+
     def output(self) -> str:
         """Return what it has logged so far."""
         return self.log.read_text(errors="replace")
 
 
 @contextmanager
-def running_web(*, extra_env: Mapping[str, str] | None = None, within_s: float = 60.0) -> Iterator[Web]:
+def running_web(*, extra_env: Mapping[str, str] | None = None, port: int = 0, within_s: float = 60.0) -> Iterator[Web]:
     """Serve the API and the console for a `with` block, on the test database and broker, as `bin/up` does.
 
     The test must be `django_db(transaction=True)`: the web sees only what is committed.
     """
     (SERVERS.folder / "webs").mkdir(parents=True, exist_ok=True)
     log = Path(tempfile.mkdtemp(prefix="web-", dir=SERVERS.folder / "webs")) / "log"
-    port = free_port()
+    port = free_port(port)
     service = Service(
         name="web",
         argv=[
@@ -173,8 +178,7 @@ def running_web(*, extra_env: Mapping[str, str] | None = None, within_s: float =
         assert web.process.poll() is None, f"The web died at its start:\n{web.output()}"
         yield web
     finally:
-        kill_group(web.pid)
-        web.process.wait()
+        web.kill9()
 
 
 def environment_of_processes() -> dict[str, str]:

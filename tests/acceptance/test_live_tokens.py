@@ -90,9 +90,11 @@ def test_come_before_the_reply_that_they_make(worker: None, web: Web) -> None:
 
 @pytest.mark.slow
 def test_hold_no_key_also_where_no_piece_holds_it_whole(worker: None, web: Web) -> None:
-    pieces = pieces_of(followed(web, ask_for("Your key.")))
+    seen = followed(web, ask_for("Your key."))
 
-    assert "".join(piece["text"] for piece in pieces) == "My key is ***, and now you know."
+    assert "".join(piece["text"] for piece in pieces_of(seen)) == "My key is ***, and now you know."
+    assert "CANARY" not in repr(seen)
+    assert "89abc" not in repr(seen)
 
 
 @pytest.mark.slow

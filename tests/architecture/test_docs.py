@@ -17,7 +17,14 @@ from graphs import services
 from graphs.documents import GraphModel, parse
 
 README = (ROOT / "README.md").read_text()
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+        *(ROOT / "clients").rglob("*.md"),
+    ]
+)
 CODE_IN_PYTHON = re.compile(r"""\bcode: str = "([A-Z_]+)"|\bcode ?= ?"([A-Z_]+)"|\bProblem\(\s*"([A-Z_]+)\"""")
 NOT_FOR_USERS = {"ERROR"}  # of the base class, which nobody raises
 FOLDERS = ["agentplatform", "blocks", "executions", "graphs", "integrations"]

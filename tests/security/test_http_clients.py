@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+#: What runs in the server. `clients/` is exempt: it runs elsewhere, and nothing here imports it (tests/clients/test_types.py).
 FOLDERS = ["agentplatform/lib", "blocks", "integrations", "graphs", "executions"]
 CLIENTS = {
     *(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -19,6 +20,7 @@ from django.db import connection
 
 from agentplatform.lib.clock import now
 from agentplatform.local.paths import ROOT
+from executions import services as executions
 from executions.engine.spec import LinkSpec
 from executions.engine.status import Status
 from executions.models import Execution
@@ -302,6 +304,36 @@ class TestExplain:
         assert f"{version.graph.name} v1" in self.explain(version.graph.name, "--version", "1")
         with pytest.raises(CommandError, match="has no version 2"):
             self.explain(version.graph.name, "--version", "2")
+
+
+class TestFollowAndCancel:
+    def test_follow_shows_one_that_somebody_else_has_started(self, version):
+        execution = executions.start(version_id=version.pk, owner_id=version.graph.owner_id, inputs={"name": "Ada"})
+
+        call_command("follow_execution", str(execution.pk), stdout=(out := StringIO()))
+
+        assert "greeting" in out.getvalue()
+        assert "Ada" in out.getvalue()
+
+    def test_follow_ends_with_1_if_it_did_not_succeed(self):
+        execution = make_execution(status=Status.FAILED, error_code="BOOM")
+
+        with pytest.raises(SystemExit) as ended:
+            call_command("follow_execution", str(execution.pk), stdout=StringIO())
+
+        assert ended.value.code == 1
+
+    def test_cancel_stops_what_is_named(self):
+        queued, ended = make_execution(), make_execution(status=Status.SUCCEEDED)
+
+        call_command("cancel_execution", str(queued.pk), str(ended.pk), stdout=(out := StringIO()))
+
+        assert out.getvalue() == f"{queued.pk} CANCELLED\n{ended.pk} SUCCEEDED\n"
+
+    @pytest.mark.parametrize("command", ["follow_execution", "cancel_execution"])
+    def test_what_is_not_there_is_told(self, command):
+        with pytest.raises(CommandError, match="There is no execution"):
+            call_command(command, str(UUID(int=7)))
 
 
 class TestCreatePartitions:

@@ -9,6 +9,7 @@ import yaml
 from rest_framework.test import APIClient
 
 from graphs import services
+from graphs.documents import GraphModel
 from graphs.models import Graph
 from tests.integration.graphs.drawings import data, document, make_graph, make_published, make_user
 
@@ -176,7 +177,8 @@ class TestValidate:
         answer = api.post(GRAPHS + "validate/", data())
 
         assert answer.status_code == 200
-        assert answer.data == {"is_publishable": True, "problems": [], "credentials": []}
+        exported = GraphModel.read(data()).as_data()
+        assert answer.data == {"is_publishable": True, "problems": [], "document": exported, "credentials": []}
         assert not Graph.objects.exists()
 
     @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""Talk to an agentplatform: what to ask is a value (`executions.start(...)`), `Client` or `AsyncClient` asks it.
+
+Named apart from `agentplatform`, the server's own package, so that both can be installed side by side.
+"""
+
+from agentplatform_client import approvals, executions, graphs
+from agentplatform_client.aio import AsyncClient
+from agentplatform_client.calls import Call
+from agentplatform_client.client import Client
+from agentplatform_client.errors import (
+    AgentplatformError,
+    ApiError,
+    NotFound,
+    Refused,
+    TimedOut,
+    Unreachable,
+    UsageError,
+)
+
+__all__ = [
+    "AgentplatformError",
+    "ApiError",
+    "AsyncClient",
+    "Call",
+    "Client",
+    "NotFound",
+    "Refused",
+    "TimedOut",
+    "Unreachable",
+    "UsageError",
+    "approvals",
+    "executions",
+    "graphs",
+]

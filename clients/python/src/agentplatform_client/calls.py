@@ -1,0 +1,40 @@
+"""What is asked, as a value: so each call is written once, for the client that waits and for the one that awaits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+T_co = TypeVar("T_co", covariant=True)
+
+API = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T_co]):
+    """One request, and what its answer is; made by the functions of `executions`, `graphs` and `approvals`."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: The answer is a text and no JSON.
+    is_text: bool = False
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Say whether sending it twice is the same as sending it once."""
+        return self.method in ("GET", "PUT", "DELETE") or "Idempotency-Key" in self.headers
+
+
+def at(*parts: object) -> str:
+    """Return the address of something of the API; whatever the parts hold, they stay parts."""
+    return "/".join([API, *(quote(str(part), safe="") for part in parts), ""])
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Return what was given: what is None was not."""
+    return {name: value for name, value in values.items() if value is not None}

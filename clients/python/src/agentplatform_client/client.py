@@ -1,0 +1,137 @@
+"""The client that waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+import httpx2
+
+from agentplatform_client import asking, executions
+from agentplatform_client.calls import Call
+from agentplatform_client.errors import TimedOut
+from agentplatform_client.following import Following, Tokens
+from agentplatform_client.settings import Settings
+from agentplatform_client.types import ExecutionDetail, LiveEvent
+
+T = TypeVar("T")
+
+FINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "BUDGET_EXCEEDED"})
+#: One long poll waits so long for an event.
+POLL_S = 30
+
+
+class Client:
+    """Asks a platform: `client.do(executions.start(graph=…))`. To be closed, or used in a `with` block. Threads may share it."""
+
+    def __init__(
+        self, url: str | None = None, api_key: str | None = None, *, transport: httpx2.BaseTransport | None = None
+    ) -> None:
+        self.settings = Settings.of(url, api_key)
+        self._http = httpx2.Client(
+            base_url=self.settings.url,
+            headers=asking.headers_of(self.settings),
+            timeout=asking.TIMEOUT_S,
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def do(self, call: Call[T]) -> T:
+        """Ask, and return the answer. What fails for a moment is asked again, where that can not do anything twice.
+
+        Raises:
+            ApiError: the platform said no; `NotFound` and `Refused` are such.
+            Unreachable: no answer came.
+        """
+        attempt = 0
+        while True:
+            try:
+                came: httpx2.Response | httpx2.TransportError = self._http.request(
+                    call.method, call.path, **asking.arguments_of(call)
+                )
+            except httpx2.TransportError as error:
+                came = error
+            pause_s = asking.pause_after(call, attempt, came)
+            if pause_s is None:
+                if isinstance(came, httpx2.TransportError):
+                    raise asking.unreachable(self.settings, came) from came
+                return asking.answer_of(call, came)
+            time.sleep(pause_s)
+            attempt += 1
+
+    def each(self, call: Call[Any]) -> Iterator[Any]:
+        """Yield the entries of a list, page by page."""
+        page = self.do(call)
+        yield from page["results"]
+        while following := asking.next_of(page):
+            page = self.do(Call("GET", following))
+            yield from page["results"]
+
+    def follow(self, execution: str | UUID, *, after: int = 0) -> Iterator[LiveEvent | Tokens]:
+        """Yield what an execution does, as it does it, until it has ended. A stream that breaks off is taken up again where it was.
+
+        Raises:
+            ApiError: the platform said no.
+            Unreachable: it was away for too long.
+        """
+        following = Following(execution, after)
+        while not following.is_over:
+            broke_off: Exception | None = None
+            try:
+                with self._http.stream(
+                    "GET", following.path, headers=following.headers, timeout=asking.SILENCE_S
+                ) as response:
+                    if response.status_code == httpx2.codes.NO_CONTENT:
+                        return
+                    if not response.is_success:
+                        response.read()
+                        raise asking.failure_of(response)
+                    for piece in response.iter_bytes():
+                        yield from following.hear(piece)
+            except httpx2.TransportError as error:
+                broke_off = asking.unreachable(self.settings, error)
+            except Exception as error:
+                if not asking.is_gone(error):
+                    raise
+                broke_off = error
+            if not following.is_over:
+                time.sleep(following.pause_after(broke_off))
+
+    def wait(self, execution: str | UUID, *, timeout_s: float | None = None) -> ExecutionDetail:
+        """Return an execution once it has ended, however it did.
+
+        Raises:
+            TimedOut: it has not ended in time; it goes on.
+        """
+        ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+        after = 0
+        while True:
+            left_s = POLL_S if ends_at is None else max(0, min(POLL_S, int(ends_at - time.monotonic() + 1)))
+            page = self.do(executions.events(execution, after=after, wait_s=left_s))
+            after = page["last_id"]
+            if page["is_over"]:
+                return self.do(executions.get(execution))
+            if ends_at is not None and time.monotonic() >= ends_at and not page["events"]:
+                raise TimedOut(f"Execution {execution} has not ended after {timeout_s:g} s; it goes on.")
+
+    def run(self, start: Call[ExecutionDetail], *, timeout_s: float | None = None) -> ExecutionDetail:
+        """Start an execution and return it once it has ended, however it did.
+
+        Raises:
+            TimedOut: it has not ended in time; it goes on.
+        """
+        return self.wait(self.do(start)["id"], timeout_s=timeout_s)

@@ -1,0 +1,422 @@
+"""What the platform's answers hold. Written by `bin/client-types` from its OpenAPI schema: not by hand."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+
+class Cost(TypedDict):
+    """An amount of money, for programs and for people."""
+
+    microcredits: int
+    text: str
+
+
+EffectsEnum: TypeAlias = 'Literal["none", "idempotent", "at_most_once"]'
+
+
+class Execution(TypedDict):
+    """An execution in a list: whose, how far, and what it cost."""
+
+    id: str
+    graph: str
+    graph_name: str
+    version: str
+    version_number: int
+    status: ExecutionStatus
+    priority: int
+    position: int | None
+    is_paused: bool
+    retried_from: str | None
+    parent_execution: str | None
+    error: ExecutionError | None
+    input_tokens: int
+    output_tokens: int
+    cost: Cost
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+
+
+class ExecutionDetail(TypedDict):
+    """An execution with what went in, what came out, and what it waits for."""
+
+    id: str
+    graph: str
+    graph_name: str
+    version: str
+    version_number: int
+    status: ExecutionStatus
+    priority: int
+    position: int | None
+    is_paused: bool
+    retried_from: str | None
+    parent_execution: str | None
+    error: ExecutionError | None
+    input_tokens: int
+    output_tokens: int
+    cost: Cost
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    waits_for: list[Wait]
+    inputs: Any
+    outputs: Any
+
+
+class ExecutionError(TypedDict):
+    """Why an execution failed, and the node that did."""
+
+    code: str
+    message: str
+    hint: str
+    node: str
+
+
+ExecutionStatus: TypeAlias = 'Literal["QUEUED", "RUNNING", "WAITING", "CANCELLING", "SUCCEEDED", "FAILED", "CANCELLED", "BUDGET_EXCEEDED"]'
+
+
+class Graph(TypedDict):
+    """A graph in a list: what it is called and how far it is."""
+
+    id: str
+    name: str
+    description: str
+    is_archived: bool
+    max_concurrent: int | None
+    latest_version: int | None
+    has_draft: bool
+    created_at: str
+    updated_at: str
+
+
+class GraphDetail(TypedDict):
+    """A graph with what is drawn in it, and the credentials that takes."""
+
+    id: str
+    name: str
+    description: str
+    is_archived: bool
+    max_concurrent: int | None
+    latest_version: int | None
+    has_draft: bool
+    created_at: str
+    updated_at: str
+    document: dict[str, Any]
+    credentials: list[Need]
+
+
+class GraphFile(TypedDict):
+    """A graph as it stands in a file: nothing in it says whose it is."""
+
+    format: NotRequired[Literal[1]]
+    name: str
+    description: NotRequired[str]
+    nodes: NotRequired[list[NodeModel]]
+    links: NotRequired[list[LinkModel]]
+
+
+class GraphVersion(TypedDict):
+    """A published version."""
+
+    id: str
+    number: int | None
+    checksum: str
+    published_at: str | None
+
+
+class LinkModel(TypedDict):
+    """A link from an output pin (`source_name`) of one node to an input pin (`sink_name`) of another."""
+
+    source_id: str
+    sink_id: str
+    source_name: str
+    sink_name: str
+    is_static: NotRequired[bool]
+
+
+class LiveError(TypedDict):
+    """What an execution, a firing or an attempt has failed of."""
+
+    code: str
+    message: str
+    hint: NotRequired[str]
+    node: NotRequired[str]
+
+
+LiveEvent = TypedDict("LiveEvent", {
+    "id": "int",
+    "type": "TypeEnum",
+    "at": "str",
+    "node": "NotRequired[str]",
+    "path": "NotRequired[list[int]]",
+    "attempt": "NotRequired[int]",
+    "outputs": "NotRequired[dict[str, Any]]",
+    "left_out": "NotRequired[list[str]]",
+    "error": "NotRequired[LiveError | None]",
+    "usage": "NotRequired[dict[str, Any]]",
+    "input_tokens": "NotRequired[int]",
+    "output_tokens": "NotRequired[int]",
+    "cost_microcredits": "NotRequired[int]",
+    "missing_pins": "NotRequired[list[str]]",
+    "reused_from": "NotRequired[str]",
+    "wait": "NotRequired[str]",
+    "title": "NotRequired[str]",
+    "event": "NotRequired[str]",
+    "due_at": "NotRequired[str | None]",
+    "child": "NotRequired[str | None]",
+    "outcome": "NotRequired[WaitStatus]",
+    "for": "NotRequired[WaitKind]",
+})
+
+
+class LivePage(TypedDict):
+    """The answer to a long poll."""
+
+    events: list[LiveEvent]
+    last_id: int
+    is_over: bool
+
+
+ModeEnum: TypeAlias = 'Literal["failed", "from_node", "inputs"]'
+
+
+class Need(TypedDict):
+    """A credential that a node needs, and whether it is there."""
+
+    node: str
+    provider: str
+    credential_id: str | None
+    is_there: bool
+
+
+class NodeError(TypedDict):
+    """Why a node failed."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class NodeExecution(TypedDict):
+    """One firing of one node."""
+
+    id: str
+    node: str
+    item: str
+    item_path: list[int]
+    status: NodeStatus
+    attempt: int
+    earlier_attempts: Any
+    due_at: str | None
+    reused_from: str | None
+    error: NodeError | None
+    missing_pins: list[str]
+    inputs: Any
+    outputs: Any
+    usage: Any
+    cost: Cost
+    queued_at: str | None
+    started_at: str | None
+    ended_at: str | None
+
+
+class NodeModel(TypedDict):
+    """A node: the block it runs, and the constants on its pins."""
+
+    id: NotRequired[str]
+    block_id: str
+    title: NotRequired[str]
+    inputs: NotRequired[dict[str, Any]]
+    on_error: NotRequired[OnErrorEnum]
+    retry: NotRequired[RetryModel | None]
+    timeout_s: NotRequired[float | None]
+    credentials: NotRequired[dict[str, Any]]
+    position: NotRequired[Position]
+    metadata: NotRequired[dict[str, Any]]
+
+
+NodeStatus: TypeAlias = 'Literal["PENDING", "RUNNING", "WAITING", "SUCCEEDED", "FAILED", "SKIPPED", "INCOMPLETE", "CANCELLED"]'
+
+
+OnErrorEnum: TypeAlias = 'Literal["fail", "continue"]'
+
+
+class PaginatedExecutionList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[Execution]
+
+
+class PaginatedGraphList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[Graph]
+
+
+class PaginatedGraphVersionList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[GraphVersion]
+
+
+class PaginatedNodeExecutionList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[NodeExecution]
+
+
+class PaginatedWaitList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[Wait]
+
+
+class Position(TypedDict):
+    """Where a node is drawn."""
+
+    x: float
+    y: float
+
+
+class Problem(TypedDict):
+    """One thing that is wrong with a graph."""
+
+    code: str
+    path: str
+    node: str
+    message: str
+    hint: str
+
+
+class Reply(TypedDict):
+    """An answer."""
+
+    approved: NotRequired[bool]
+    answer: NotRequired[Any | None]
+    data: NotRequired[Any | None]
+    comment: NotRequired[str]
+
+
+class Retry(TypedDict):
+    """How to go on from an ended execution."""
+
+    mode: NotRequired[ModeEnum]
+    node: NotRequired[str]
+    inputs: NotRequired[dict[str, Any | None]]
+    version: NotRequired[VersionEnum]
+
+
+class RetryModel(TypedDict):
+    """How often a failing node is tried, and after what delays; what is left out has its default."""
+
+    attempts: NotRequired[int]
+    delay_s: NotRequired[float]
+    factor: NotRequired[float]
+    max_delay_s: NotRequired[float]
+    jitter: NotRequired[float]
+    on: NotRequired[list[str]]
+
+
+class RetryNode(TypedDict):
+    """A node that runs again, or may."""
+
+    node: str
+    firings: int
+    effects: EffectsEnum
+    estimated_cost: Cost
+    estimated_cost_p95: Cost
+
+
+class RetryPreview(TypedDict):
+    """What a retry would do."""
+
+    version: str
+    reused: dict[str, int]
+    runs: list[RetryNode]
+    nodes_with_effects: list[str]
+    estimated_cost: Cost
+    estimated_cost_p95: Cost
+
+
+class Start(TypedDict):
+    """What to execute: the latest published version of a graph, or one version; and what to give it."""
+
+    graph: NotRequired[str]
+    version: NotRequired[str]
+    inputs: NotRequired[dict[str, Any | None]]
+    priority: NotRequired[int]
+    budget_microcredits: NotRequired[int]
+
+
+TypeEnum: TypeAlias = 'Literal["execution.queued", "execution.running", "execution.waiting", "execution.paused", "execution.resumed", "execution.cancelling", "execution.succeeded", "execution.failed", "execution.cancelled", "execution.budget_exceeded", "node.started", "node.retrying", "node.waiting", "node.woken", "node.succeeded", "node.failed", "node.skipped", "node.incomplete", "node.cancelled"]'
+
+
+class Verdict(TypedDict):
+    """Whether a document could be published, and what is in the way."""
+
+    is_publishable: bool
+    problems: list[Problem]
+    document: dict[str, Any] | None
+    credentials: list[Need]
+
+
+VersionEnum: TypeAlias = 'Literal["same", "newest"]'
+
+
+class Wait(TypedDict):
+    """What a firing waits for, or has waited for."""
+
+    id: str
+    kind: WaitKind
+    status: WaitStatus
+    title: str
+    execution: str
+    node: str
+    item: str
+    item_path: list[int]
+    event: str
+    child: str | None
+    owner: str
+    users: list[str]
+    groups: list[str]
+    since: str
+    due_at: str | None
+    on_timeout: str
+    answered_by: str
+    answered_at: str | None
+    comment: str
+
+
+class WaitDetail(TypedDict):
+    """The same with what is shown, what is asked for, and what was answered."""
+
+    id: str
+    kind: WaitKind
+    status: WaitStatus
+    title: str
+    execution: str
+    node: str
+    item: str
+    item_path: list[int]
+    event: str
+    child: str | None
+    owner: str
+    users: list[str]
+    groups: list[str]
+    since: str
+    due_at: str | None
+    on_timeout: str
+    answered_by: str
+    answered_at: str | None
+    comment: str
+    form: Any
+    data: Any
+    editable: bool
+    answer: Any | None
+
+
+WaitKind: TypeAlias = 'Literal["TIMER", "APPROVAL", "EVENT", "DECISION", "CHILD"]'
+
+
+WaitStatus: TypeAlias = 'Literal["OPEN", "ANSWERED", "TIMED_OUT", "CANCELLED"]'
