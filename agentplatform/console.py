@@ -36,6 +36,10 @@ NAVIGATION = {
         ("Versions", "history", "graphs.graphversion"),
         ("Where blocks are used", "widgets", "graphs.node"),
     ],
+    "Triggers": [
+        ("Webhooks", "webhook", "executions.webhook"),
+        ("Deliveries", "move_to_inbox", "executions.delivery"),
+    ],
     "Money": [
         ("Accounts", "account_balance_wallet", "executions.account"),
         ("Ledger", "receipt_long", "executions.ledgerentry"),

@@ -4,13 +4,16 @@ from executions.admin.execution import ExecutionAdmin
 from executions.admin.money import AccountAdmin, BudgetAdmin, LedgerEntryAdmin, TokenPriceAdmin
 from executions.admin.node_execution import NodeExecutionAdmin
 from executions.admin.wait import WaitAdmin
+from executions.admin.webhook import DeliveryAdmin, WebhookAdmin
 
 __all__ = [
     "AccountAdmin",
     "BudgetAdmin",
+    "DeliveryAdmin",
     "ExecutionAdmin",
     "LedgerEntryAdmin",
     "NodeExecutionAdmin",
     "TokenPriceAdmin",
     "WaitAdmin",
+    "WebhookAdmin",
 ]

@@ -243,6 +243,7 @@ class TestReaders:
         execution = start(one_way(Act, seconds=60.0), number=7)
         token = token_for(execution)
         named = {"DATABASE_URL": f"{environment_of_processes()['DATABASE_URL']}&application_name=followed"}
+        named["AGENTPLATFORM_DB_POOL"] = "0"  # so that a connection is there only while somebody holds it
 
         with running_web(extra_env=named) as there, ExitStack() as readers:
             for _ in range(60):
