@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from agentplatform.lib.errors import AppError
 from executions import charging, failpoints, statements, stopped
 from executions.batch import Batch, Settled, outputs_of
+from executions.charging import Amount
 from executions.engine.items import Outcome, Path
 from executions.engine.status import NodeStatus, Status
 from executions.engine.waits import WaitStatus
@@ -135,7 +136,9 @@ def _write(batches: Sequence[Batch], *, knows_end: bool = True) -> list[Settled]
         ends = [
             _end(one, Status.SUCCEEDED, one.segments) for one, is_last in zip(batches, last, strict=True) if is_last
         ]
-        known = _write_rows(batches, ends)
+        # Whoever holds the locks of accounts asks for no others: money is moved last, in the same visit if no other follows.
+        goes_on = any(one.advances and not is_last for one, is_last in zip(batches, last, strict=True))
+        known = _write_rows(batches, ends, pays=not goes_on)
         # In one order for all, so that workers that settle the same executions at once do not wait for each other.
         order = sorted(range(len(batches)), key=lambda place: batches[place].execution_id)
         settled = {
@@ -144,22 +147,25 @@ def _write(batches: Sequence[Batch], *, knows_end: bool = True) -> list[Settled]
             else _advance(batches[place], known)
             for place in order
         }
-        _move_money(batches, settled.values())
+        if goes_on:
+            _move_money(batches, settled.values())
         failpoints.reach("inside_settle")
         return [settled[place] for place in range(len(batches))]
 
 
 def _move_money(batches: Iterable[Batch], settled: Iterable[Settled]) -> None:
-    """Let what was written pay for itself, and give back what was set aside for executions that have ended.
-
-    Of every transaction the last: whoever holds the locks of accounts asks for no others.
-    """
-    charging.settle([amount for batch in batches for amount in batch.amounts()])
+    """Let what was written pay for itself, and give back what was set aside for executions that have ended."""
+    charging.settle(_amounts(batches))
     charging.release([one.execution_id for one in settled if one.may_hold and one.execution_id])
 
 
-def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]]) -> dict[UUID, Settled]:
+def _amounts(batches: Iterable[Batch]) -> list[Amount]:
+    return [amount for batch in batches for amount in batch.amounts()]
+
+
+def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]], *, pays: bool) -> dict[UUID, Settled]:
     """Write firings, and the ends of executions, in one visit to the database. Return what it tells of where executions stand."""
+    amounts = _amounts(batches) if pays else []
     ids = {batch.execution_id: str(batch.execution_id) for batch in batches}
     only_rows = [batch.execution_id for batch in batches if not batch.advances]
     written = [(one, one.as_record(ids[batch.execution_id])) for batch in batches for one in batch.ended]
@@ -177,10 +183,13 @@ def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]]) -> dict[UU
         for portion in statements.portions(waits):
             send("suspend", rows=portion)
         finished = send("finish", finished=statements.records(ends)) if ends else None
+        paid = charging.settle_held(send, amounts) if amounts else None
     if sum(cursor.rowcount for cursor in settled) != len(claimed):
         raise LeaseLost
     if (finished and finished.rowcount != len(ends)) or (stand and stand.rowcount != len(set(only_rows))):
         raise NotRunning
+    if paid is not None:
+        charging.settle_rest(amounts, paid)
     known = {row[0]: Settled(frozenset(), is_stopping=row[2], is_paused=row[3]) for row in stand or ()}
     return known | {row[0]: _ended(row) for row in finished or ()}
 

@@ -173,11 +173,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='ledgerentry',
-            constraint=models.UniqueConstraint(condition=models.Q(('fence__gt', 0)), fields=('execution_id', 'fence', 'kind'), name='a_claim_is_charged_once_of_a_kind'),
-        ),
-        migrations.AddConstraint(
-            model_name='ledgerentry',
-            constraint=models.UniqueConstraint(condition=models.Q(('fence', 0)), fields=('execution_id', 'node_key', 'item_path', 'kind'), name='what_ran_without_a_claim_is_charged_once'),
+            constraint=models.UniqueConstraint(condition=models.Q(('execution_id__isnull', False)), fields=('execution_id', 'node_key', 'item_path', 'fence', 'kind'), name='a_claim_is_charged_once_of_a_kind'),
         ),
         migrations.AddConstraint(
             model_name='ledgerentry',

@@ -172,15 +172,11 @@ class LedgerEntry(models.Model):
             ),
             models.CheckConstraint(condition=Q(amount_microcredits__gt=0), name="an_entry_moves_something"),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="an_entry_moves_from_one_account_to_another"),
+            # Also what finds the entries of an execution. What ran without a claim has the fence 0.
             models.UniqueConstraint(
-                fields=["execution_id", "fence", "kind"],
+                fields=["execution_id", "node_key", "item_path", "fence", "kind"],
                 name="a_claim_is_charged_once_of_a_kind",
-                condition=Q(fence__gt=0),
-            ),
-            models.UniqueConstraint(
-                fields=["execution_id", "node_key", "item_path", "kind"],
-                name="what_ran_without_a_claim_is_charged_once",
-                condition=Q(fence=0),
+                condition=Q(execution_id__isnull=False),
             ),
             models.UniqueConstraint(fields=["owner", "key"], condition=~Q(key=""), name="a_key_moves_money_once"),
         ]
