@@ -173,7 +173,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='ledgerentry',
-            constraint=models.UniqueConstraint(condition=models.Q(('execution_id__isnull', False)), fields=('execution_id', 'node_key', 'item_path', 'fence', 'kind'), name='a_claim_is_charged_once_of_a_kind'),
+            constraint=models.UniqueConstraint(condition=models.Q(('execution_id__isnull', False)), fields=('execution_id', 'fence', 'kind', 'node_key', 'item_path'), name='a_claim_is_charged_once_of_a_kind'),
         ),
         migrations.AddConstraint(
             model_name='ledgerentry',

@@ -174,7 +174,7 @@ class LedgerEntry(models.Model):
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="an_entry_moves_from_one_account_to_another"),
             # Also what finds the entries of an execution. What ran without a claim has the fence 0.
             models.UniqueConstraint(
-                fields=["execution_id", "node_key", "item_path", "fence", "kind"],
+                fields=["execution_id", "fence", "kind", "node_key", "item_path"],
                 name="a_claim_is_charged_once_of_a_kind",
                 condition=Q(execution_id__isnull=False),
             ),
