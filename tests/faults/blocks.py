@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agentplatform.lib import http as door
-from blocks.sdk import Block, BlockError, BlockSchema, Effects, Placement, Retry
+from blocks.sdk import Block, BlockCostConfig, BlockError, BlockSchema, Effects, Placement, Retry
 from tests.blocks import AnyOutput, bounded
 from tests.faults.effects import SINK_URL
 
@@ -24,6 +24,10 @@ class CallInput(BlockSchema):
     fails: bool = False
 
 
+#: What an attempt costs of a block that has an effect, in micro-credits: so money moves wherever faults strike.
+COST = 7
+
+
 class Call(Block):
     """Has its effect over HTTP, then takes its time before it says so."""
 
@@ -32,6 +36,7 @@ class Call(Block):
     description = "Asks the sink with its idempotency key, waits, hands its input on."
     placement = Placement.IO
     effects = Effects.IDEMPOTENT
+    cost_config = BlockCostConfig(cost_type="run", cost_per_unit=COST / 1_000_000)
     input_schema, output_schema = CallInput, AnyOutput
 
     async def execute(self, input_data: CallInput) -> AsyncIterator[tuple[str, Any]]:
