@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.routers import APIRootView
 from rest_framework.views import exception_handler
 
+from access.scopes import ANY_KEY
 from agentplatform.lib.errors import AppError
 from agentplatform.lib.paging import PagesById
 
 PROBLEM_JSON = "application/problem+json"
+
+
+class Root(APIRootView):
+    """The addresses of the lists there are."""
+
+    scopes: ClassVar = {"read": ANY_KEY}
 
 
 class NewestFirst(PagesById):
@@ -78,7 +86,7 @@ def _describe(error: Exception, response: Response) -> dict[str, Any]:
 
 
 HINTS = {
-    401: "Send the header `Authorization: Token <your token>`.",
+    401: "Send the header `Authorization: Bearer <your API key>`.",
     403: "Ask an administrator for the permission.",
     404: "It does not exist, or it belongs to somebody else.",
     405: "The address is right, the method is not: see /api/docs/.",

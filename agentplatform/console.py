@@ -49,7 +49,7 @@ NAVIGATION = {
     "Access": [
         ("Users", "person", "auth.user"),
         ("Groups", "group", "auth.group"),
-        ("API tokens", "key", "authtoken.tokenproxy"),
+        ("API keys", "key", "access.apikey"),
     ],
 }
 

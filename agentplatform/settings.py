@@ -42,12 +42,12 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",  # one way of serving static files, in development as in production
     "django.contrib.staticfiles",
     "rest_framework",
-    "rest_framework.authtoken",
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",  # the API documentation's assets, so that no page loads from a CDN
     "integrations.apps.IntegrationsConfig",
     "graphs.apps.GraphsConfig",
+    "access.apps.AccessConfig",
     "executions.apps.ExecutionsConfig",
     "agentplatform.apps.AgentplatformConfig",
 ]
@@ -223,10 +223,10 @@ CELERY_REDIS_BACKEND_HEALTH_CHECK_INTERVAL = 10
 # --- The API ---
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",  # first: a missing login is a 401, not a 403
+        "access.authentication.ApiKeyAuthentication",  # first: a missing login is a 401, not a 403
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["access.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],

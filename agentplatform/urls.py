@@ -8,7 +8,9 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import DefaultRouter
 
+from access.api import router as access_router
 from agentplatform import console
+from agentplatform.api import Root
 from executions.api import router as executions_router
 from executions.api_live import router as live_router
 from executions.api_money import router as money_router
@@ -19,6 +21,8 @@ from graphs.api import router as graphs_router
 from integrations.api import router as credentials_router
 
 api = DefaultRouter()
+api.APIRootView = Root
+api.registry.extend(access_router.registry)
 api.registry.extend(graphs_router.registry)
 api.registry.extend(executions_router.registry)
 api.registry.extend(live_router.registry)

@@ -48,7 +48,7 @@ class Reader:
         """Read until the end."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         path = f"/api/v1/executions/{self._execution_id}/events/"
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token {self._token}\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self._token}\r\n\r\n".encode())
         await reader.readuntil(b"retry: ")
         self.is_open.set()
         while line := await reader.readline():
@@ -98,7 +98,9 @@ async def _measure(servers: Servers, count: int) -> list[Table]:
 
 def _start(ours: Late, count: int) -> tuple[str, list[str]]:
     from django.contrib.auth import get_user_model
-    from rest_framework.authtoken.models import Token
+
+    from access import keyring
+    from access.scopes import Scope
 
     owner = get_user_model()._default_manager.get()
     ours.prepare(GRAPH)
@@ -107,7 +109,7 @@ def _start(ours: Late, count: int) -> tuple[str, list[str]]:
     from executions.models import Execution
 
     ids = [str(one) for one in Execution.objects.order_by("id").values_list("id", flat=True)]
-    return str(Token.objects.create(user=owner).key), ids
+    return keyring.issue(owner_id=owner.pk, name="readers", scopes=[Scope.EXECUTIONS_READ])[1], ids
 
 
 def _serve(ours: Late, servers: Servers) -> tuple[int, Callable[[], State]]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any, cast
+from typing import IO, Any, ClassVar, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
-from rest_framework.authtoken.models import Token
 from rest_framework.decorators import action
 from rest_framework.exceptions import ParseError
 from rest_framework.generics import get_object_or_404
@@ -20,9 +19,9 @@ from rest_framework.reverse import reverse
 from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
 
+from access.models import ApiKey
 from agentplatform.lib.paging import PagesById
 from executions import services
-from executions.budgets import fingerprint
 from executions.filters import ExecutionFilter, NodeExecutionFilter
 from executions.models import Execution, ExecutionQuerySet, NodeExecution
 from executions.serializers import (
@@ -61,6 +60,13 @@ class OldestFirst(PagesById):
 class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Execution]):
     """Start your own graphs, and watch what they do."""
 
+    scopes: ClassVar = {
+        "read": "executions:read",
+        "create": "executions:start",
+        "retry": "executions:start",
+        "preview_retry": "executions:read",
+        "write": "executions:control",
+    }
     parser_classes = [DeepJsonParser]
     filterset_class = ExecutionFilter
     queryset = Execution.objects.none()
@@ -90,7 +96,7 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
             inputs=asked.get("inputs"),
             priority=asked["priority"],
             budget_microcredits=asked.get("budget_microcredits"),
-            api_key=_fingerprint(request),
+            api_key=_key_id(request),
         )
         return self._accepted(request, execution)
 
@@ -147,6 +153,7 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
 class NodeExecutionViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[NodeExecution]):
     """What the nodes of one execution did."""
 
+    scopes: ClassVar = {"read": "executions:read"}
     filterset_class = NodeExecutionFilter
     pagination_class = OldestFirst
     serializer_class = NodeExecutionSerializer
@@ -162,9 +169,9 @@ class NodeExecutionViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[NodeEx
         return super().list(request, *args, **kwargs)
 
 
-def _fingerprint(request: Request) -> str:
+def _key_id(request: Request) -> str:
     """Return that of the API key that asks; nothing for a session of the console."""
-    return fingerprint(request.auth.key) if isinstance(request.auth, Token) else ""
+    return str(request.auth.pk) if isinstance(request.auth, ApiKey) else ""
 
 
 def _version_id(user: Any, ask: Mapping[str, Any]) -> UUID:

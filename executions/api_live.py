@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -38,6 +38,7 @@ class EventStreamRenderer(JSONRenderer):
 class LiveEventViewSet(viewsets.GenericViewSet[Execution]):
     """What one execution does, while it does it."""
 
+    scopes: ClassVar = {"read": "executions:read"}
     queryset = Execution.objects.none()
     renderer_classes = [JSONRenderer, EventStreamRenderer]
     serializer_class = LivePageSerializer

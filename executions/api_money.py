@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import django_filters
 from django.http import StreamingHttpResponse
@@ -58,6 +58,7 @@ class LedgerFilter(django_filters.FilterSet):
 class LedgerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[LedgerEntry]):
     """Your account: every transfer, the newest first."""
 
+    scopes: ClassVar = {"read": "money:read"}
     filterset_class = LedgerFilter
     pagination_class = NewestByNumber
     serializer_class = EntrySerializer
@@ -99,6 +100,7 @@ class BudgetViewSet(
 ):
     """Limits that you set to what your executions may cost."""
 
+    scopes: ClassVar = {"read": "money:read", "write": "money:write"}
     pagination_class = NewestByNumber
     serializer_class = BudgetSerializer
     filterset_fields = ["scope", "scope_id", "period"]
@@ -141,6 +143,7 @@ class BudgetViewSet(
 class EstimateViewSet(viewsets.GenericViewSet[Graph]):
     """What an execution of a graph is likely to cost."""
 
+    scopes: ClassVar = {"read": "graphs:read"}
     pagination_class = None
     filter_backends = ()
     serializer_class = EstimateSerializer

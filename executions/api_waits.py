@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -52,6 +52,7 @@ class _WaitViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
 class ApprovalViewSet(_WaitViewSet):
     """What you are asked: approvals, and decisions about what was cut short."""
 
+    scopes: ClassVar = {"read": "approvals:read", "write": "approvals:answer"}
     filterset_class = ApprovalFilter
 
     def seen(self) -> WaitQuerySet:
@@ -72,6 +73,7 @@ class ApprovalViewSet(_WaitViewSet):
 class WaitViewSet(_WaitViewSet):
     """What one of your executions waits for, and has waited for."""
 
+    scopes: ClassVar = {"read": "executions:read"}
     filterset_class = WaitFilter
     pagination_class = OldestFirst
 
@@ -85,6 +87,7 @@ class WaitViewSet(_WaitViewSet):
 class EventViewSet(viewsets.GenericViewSet[Wait]):
     """Tell your executions what has happened outside."""
 
+    scopes: ClassVar = {"write": "events:send"}
     parser_classes = [DeepJsonParser]
     queryset = Wait.objects.none()
     serializer_class = EventSerializer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import QuerySet
@@ -53,6 +53,7 @@ class WebhookViewSet(
 ):
     """Addresses that others send to, to start your graphs."""
 
+    scopes: ClassVar = {"read": "webhooks:read", "write": "webhooks:write"}
     parser_classes = [DeepJsonParser]
     serializer_class = WebhookSerializer
     filterset_fields = ["graph", "scheme", "is_enabled"]
@@ -120,6 +121,7 @@ class WebhookViewSet(
 class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Delivery]):
     """What came to one of your webhooks."""
 
+    scopes: ClassVar = {"read": "webhooks:read", "write": "webhooks:write"}
     filterset_class = DeliveryFilter
     queryset = Delivery.objects.none()
 

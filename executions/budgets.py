@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from uuid import UUID
 
 from agentplatform.lib.clock import now
@@ -55,8 +54,3 @@ def check(microcredits: int) -> None:
             hint="Give a whole number of micro-credits, zero or more.",
             path="budget_microcredits",
         )
-
-
-def fingerprint(api_key: str) -> str:
-    """Return by what an API key is known where it must not be stored: `Execution.api_key`, and the scope of its budgets."""
-    return hashlib.sha256(api_key.encode()).hexdigest()[:32]

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from rest_framework.authtoken.models import Token
 
+from access.models import ApiKey
 from executions import budgets
 from executions.engine.money import BudgetPeriod, BudgetScope
 from executions.errors import BudgetInvalid
@@ -58,8 +58,7 @@ def _own(owner_id: int, scope: BudgetScope, scope_id: str) -> str:
         case BudgetScope.OWNER:
             found = _named([str(owner_id)], scope_id)
         case BudgetScope.API_KEY:
-            keys = Token.objects.filter(user_id=owner_id).values_list("key", flat=True)
-            found = _named([budgets.fingerprint(key) for key in keys], scope_id)
+            found = _ids(ApiKey.objects.filter(owner_id=owner_id), scope_id)
         case BudgetScope.GRAPH:
             found = _ids(Graph.objects.filter(owner_id=owner_id), scope_id)
         case BudgetScope.EXECUTION:

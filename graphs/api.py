@@ -74,6 +74,7 @@ class YamlDocumentRenderer(_DocumentRenderer):
 class GraphViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Graph]):
     """Draw, check and publish your own graphs."""
 
+    scopes: ClassVar = {"read": "graphs:read", "write": "graphs:write", "validate": "graphs:read"}
     parser_classes = [JsonDocumentParser, YamlDocumentParser]
     filterset_fields = ["name", "is_archived"]
     queryset = Graph.objects.none()

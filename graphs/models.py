@@ -17,6 +17,7 @@ from django.db.models import Q
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import uuid7
+from agentplatform.lib.one_graph import only_graph_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -34,7 +35,9 @@ class GraphQuerySet(models.QuerySet["Graph"]):
 
     def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> GraphQuerySet:
         """Return the graphs of `user`; nobody who is not logged in has any."""
-        return self.filter(owner_id=user.pk) if user.pk is not None else self.none()
+        mine = self.filter(owner_id=user.pk) if user.pk is not None else self.none()
+        only = only_graph_of(user)
+        return mine.filter(pk=only) if only else mine
 
 
 class GraphVersionQuerySet(models.QuerySet["GraphVersion"]):
@@ -42,7 +45,9 @@ class GraphVersionQuerySet(models.QuerySet["GraphVersion"]):
 
     def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> GraphVersionQuerySet:
         """Return the versions of the graphs of `user`."""
-        return self.filter(graph__owner_id=user.pk) if user.pk is not None else self.none()
+        mine = self.filter(graph__owner_id=user.pk) if user.pk is not None else self.none()
+        only = only_graph_of(user)
+        return mine.filter(graph_id=only) if only else mine
 
     def published(self) -> GraphVersionQuerySet:
         """Return the versions that can be executed and never change, newest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
@@ -23,6 +23,7 @@ class CredentialViewSet(
 ):
     """Your credentials, and those that a group of yours shares. Nothing shows a secret."""
 
+    scopes: ClassVar = {"read": "credentials:read", "write": "credentials:write"}
     serializer_class = CredentialSerializer
     filterset_fields = ["provider", "kind", "name"]
     queryset = Credential.objects.none()

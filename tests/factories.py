@@ -11,6 +11,8 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
 
+from access import keyring
+from access.scopes import Scope
 from agentplatform.lib.clock import now
 from blocks import registry
 from executions import leases
@@ -34,6 +36,11 @@ def make_user(username: str = "") -> AbstractUser:
     """Return a new user, whose name is new too unless one is given."""
     user: AbstractUser = get_user_model()._default_manager.create(username=username or f"user-{next(_numbers)}")
     return user
+
+
+def make_key(owner: AbstractUser, *scopes: Scope, **fields: Any) -> str:
+    """Return a new API key of a user, as its text; it opens everything unless scopes are named."""
+    return keyring.issue(owner_id=owner.pk, name="test", scopes=scopes or list(Scope), **fields)[1]
 
 
 def make_published(

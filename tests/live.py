@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from rest_framework.authtoken.models import Token
-
+from tests.factories import make_key
 from tests.servers import Web
 
 ENDS = {"execution.succeeded", "execution.failed", "execution.cancelled", "execution.budget_exceeded"}
@@ -57,7 +56,7 @@ def path_of(execution_id: UUID) -> str:
 
 def token_of(user: Any) -> str:
     """Return what proves who asks."""
-    return str(Token.objects.get_or_create(user=user)[0].key)
+    return make_key(user)
 
 
 @contextmanager
@@ -71,7 +70,7 @@ def stream(
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sock.settimeout(timeout_s)
         connection.sock.connect(("127.0.0.1", web.port))
-    headers = {"Accept": "text/event-stream", "Authorization": f"Token {token}"}
+    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {token}"}
     connection.request("GET", path, headers=headers | ({} if last is None else {"Last-Event-ID": str(last)}))
     try:
         yield Stream(connection.getresponse())
@@ -83,7 +82,7 @@ def get(web: Web, path: str, token: str = "", **headers: str) -> tuple[int, Any]
     """Ask once. Return the status, and what the JSON says if there is any."""
     connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=90)
     try:
-        connection.request("GET", path, headers=({"Authorization": f"Token {token}"} if token else {}) | headers)
+        connection.request("GET", path, headers=({"Authorization": f"Bearer {token}"} if token else {}) | headers)
         response = connection.getresponse()
         body = response.read()
         return response.status, json.loads(body) if body else None

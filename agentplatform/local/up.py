@@ -67,7 +67,7 @@ def _greet(stack: Stack, *, admin: Admin, port: int, wanted: int, took_s: float)
         f"  Log in     {admin.username}, with the password "
         + ("above" if admin.password else f"of the first start; a new one: bin/manage changepassword {admin.username}"),
         f"  API        {url}/api/docs/",
-        f"             curl -H \"Authorization: Token $(cat '{LOCAL / 'api_token'}')\" {url}/api/v1/",
+        f"             curl -H \"Authorization: Bearer $(cat '{LOCAL / 'api_key'}')\" {url}/api/v1/",
         f"  Model      {stack.environment.get('OPENAI_MODEL', 'gpt-4o-mini')}"
         f" at {stack.environment.get('OPENAI_BASE_URL') or 'OpenAI'}",
         f"  Logs       {LOCAL / 'logs'}",

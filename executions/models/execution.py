@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import uuid7
+from agentplatform.lib.one_graph import only_graph_of
 from executions.engine.status import FINAL, FROM_HERE, Status, sources_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def owned_by(self, user: AbstractBaseUser | AnonymousUser) -> ExecutionQuerySet:
         """Return the executions of `user`; nobody who is not logged in has any."""
-        return self.filter(owner_id=user.pk) if user.pk is not None else self.none()
+        mine = self.filter(owner_id=user.pk) if user.pk is not None else self.none()
+        only = only_graph_of(user)
+        return mine.filter(graph_id=only) if only else mine
 
     def unfinished(self) -> ExecutionQuerySet:
         """Return the executions whose status can still change."""
@@ -62,7 +65,7 @@ class Execution(models.Model):
     call_key = models.CharField(max_length=200, blank=True, default="", editable=False)
     root_id = models.UUIDField(null=True, blank=True, editable=False)
     depth = models.PositiveSmallIntegerField(default=0, editable=False)
-    #: The fingerprint of the API key that has started it, if one has: budgets go by it.
+    #: The id of the API key that has started it, if one has: budgets go by it.
     api_key = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     #: The ended execution that this one goes on from.
     retried_from_id = models.UUIDField(null=True, blank=True, editable=False)

@@ -12,8 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection
-from rest_framework.authtoken.models import Token
 
+from access import keyring
+from access.scopes import Scope
 from agentplatform.local.ports import LOOPBACK
 from executions.engine.status import FINAL, Status
 from executions.models import Execution
@@ -46,7 +47,7 @@ class Load:
     stack: Stack
     accepted: list[Accepted] = field(default_factory=list)
     refused: list[Answer] = field(default_factory=list)
-    _tokens: dict[int, str] = field(default_factory=dict)
+    _keys: dict[int, str] = field(default_factory=dict)
 
     @property
     def ids(self) -> list[UUID]:
@@ -77,7 +78,7 @@ class Load:
 
     def call(self, method: str, path: str, body: Any = None, *, owner_id: int, timeout_s: float = 30.0) -> Answer:
         """Ask the API as one of its users."""
-        headers = {"Authorization": f"Token {self._token(owner_id)}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self._key(owner_id)}", "Content-Type": "application/json"}
         asked = http.client.HTTPConnection(LOOPBACK, self.stack.web_port, timeout=timeout_s)
         try:
             asked.request(method, path, json.dumps(body) if body is not None else None, headers)
@@ -100,10 +101,10 @@ class Load:
                 raise AssertionError(f"Not at rest within {within_s:g} s:\n{described(wanted)}\n{logs}")
             time.sleep(0.05 if wanted else 0)
 
-    def _token(self, owner_id: int) -> str:
-        if owner_id not in self._tokens:
-            self._tokens[owner_id] = Token.objects.get_or_create(user_id=owner_id)[0].key
-        return self._tokens[owner_id]
+    def _key(self, owner_id: int) -> str:
+        if owner_id not in self._keys:
+            self._keys[owner_id] = keyring.issue(owner_id=owner_id, name="load", scopes=list(Scope))[1]
+        return self._keys[owner_id]
 
 
 def idle(ids: Iterable[UUID]) -> set[UUID]:

@@ -1,4 +1,4 @@
-"""Makes a local database usable: schema, an administrator, an API token. `bin/up` and `bin/demo` call it."""
+"""Makes a local database usable: schema, an administrator, an API key. `bin/up` and `bin/demo` call it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand, CommandParser
-from rest_framework.authtoken.models import Token
 
+from access import keyring
+from access.scopes import Scope
 from agentplatform.local.paths import LOCAL
+from agentplatform.local.ports import LOOPBACK
 from agentplatform.local.stack import write_private
 
 
@@ -42,10 +44,11 @@ class Command(BaseCommand):
         if admin is None:
             answer["password"] = secrets.token_urlsafe(12)
             admin = users.create_superuser("admin", password=answer["password"])
-        token, _ = Token.objects.get_or_create(user=admin)
-        self._write(LOCAL / "api_token", token.key)
+        self._ensure_key(LOCAL / "api_key", owner_id=admin.pk)
         return answer | {"username": admin.get_username()}
 
-    def _write(self, path: Path, key: str) -> None:
-        if not path.exists() or path.read_text() != key:
-            write_private(path, key)
+    def _ensure_key(self, path: Path, *, owner_id: int) -> None:
+        if path.exists() and keyring.find(path.read_text(), address=LOOPBACK):
+            return
+        _, text = keyring.issue(owner_id=owner_id, name="This machine", scopes=list(Scope))
+        write_private(path, text)

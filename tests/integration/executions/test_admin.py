@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -10,14 +12,15 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
-from rest_framework.authtoken.models import Token
 
+from access import keyring
+from access.models import ApiKey
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import first_id_at, uuid7
 from executions.engine.status import NodeStatus, Status
 from executions.models import Execution
 from tests.blocks import node
-from tests.factories import make_execution, make_node_execution, make_published, make_user
+from tests.factories import make_execution, make_key, make_node_execution, make_published, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -256,29 +259,36 @@ class TestOverview:
         assert reverse("admin:executions_execution_changelist") not in text
 
 
-class TestTokens:
+class TestApiKeys:
+    ADD = {"name": "Reports", "scopes": ["executions:read"], "networks": "10.0.0.0/8"}
+
     def test_are_told_once_and_logged_nowhere(self, console):
         user = make_user()
 
-        told = console.post(reverse("admin:authtoken_tokenproxy_add"), {"user": user.pk}, follow=True).content.decode()
-        later = console.get(reverse("admin:authtoken_tokenproxy_changelist")).content.decode()
+        asked = self.ADD | {"owner": user.pk}
+        told = console.post(reverse("admin:access_apikey_add"), asked, follow=True).content.decode()
+        later = console.get(reverse("admin:access_apikey_changelist")).content.decode()
 
-        key = Token.objects.get(user=user).key
-        assert key in told
-        assert key not in later
-        assert LogEntry.objects.get().change_message == "Added an API token."
-        assert not LogEntry.objects.filter(object_repr__contains=key).exists()
+        key = ApiKey.objects.get(owner=user)
+        (text,) = set(re.findall(r"ap_[\w-]{30,}", told))
+        assert keyring.find(text, address="10.1.2.3") == key
+        assert keyring.find(text, address="11.1.2.3") is None
+        assert text not in later
+        assert not LogEntry.objects.filter(object_repr__contains=text).exists()
 
-    def test_are_removed(self, console):
-        token = Token.objects.create(user=make_user())
+    def test_are_replaced_and_revoked(self, console):
+        text = make_key(make_user())
+        key = ApiKey.objects.get()
 
-        console.post(reverse("admin:authtoken_tokenproxy_delete", args=[token.user_id]), {"post": "yes"})
+        pull(console, "rotate", key, page="access_apikey")
+        is_good_for_a_while = keyring.find(text, address="") is not None
+        pull(console, "revoke", key, page="access_apikey")
 
-        assert not Token.objects.exists()
-        assert not LogEntry.objects.filter(object_repr__contains=token.key).exists()
+        assert is_good_for_a_while
+        assert keyring.find(text, address="") is None
 
 
-@pytest.mark.parametrize("name", ["auth_user", "auth_group", "authtoken_tokenproxy"])
+@pytest.mark.parametrize("name", ["auth_user", "auth_group", "access_apikey"])
 def test_the_pages_of_access_open(console, name):
     assert console.get(reverse(f"admin:{name}_changelist")).status_code == 200
     assert console.get(reverse(f"admin:{name}_add")).status_code == 200
@@ -314,9 +324,9 @@ class TestLevers:
         assert Execution.objects.get(pk=execution.pk).status == Status.QUEUED
 
 
-def pull(console: Client, lever: str, *chosen: Execution):
+def pull(console: Client, lever: str, *chosen: Any, page: str = "executions_execution"):
     return console.post(
-        reverse("admin:executions_execution_changelist"),
+        reverse(f"admin:{page}_changelist"),
         {"action": lever, "_selected_action": [str(one.pk) for one in chosen]},
         follow=True,
     )

@@ -171,7 +171,7 @@ class TestOwners:
     def test_must_be_known(self, path):
         response = APIClient().get(EXECUTIONS + path)
 
-        assert (response.status_code, response["WWW-Authenticate"]) == (401, "Token")
+        assert (response.status_code, response["WWW-Authenticate"]) == (401, 'Bearer realm="api"')
 
 
 class TestList:

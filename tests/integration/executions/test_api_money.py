@@ -8,20 +8,21 @@ from itertools import product
 from typing import Any
 
 import pytest
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
+from access import keyring
+from access.models import ApiKey
+from access.scopes import Scope
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import uuid7
 from executions import ledger
-from executions.budgets import fingerprint
 from executions.engine.money import AccountKind, EntryKind, account_id
 from executions.engine.spec import NodeSpec
 from executions.engine.status import Status
 from executions.export import safe
 from executions.models import Budget, Execution, LedgerEntry
 from tests.blocks import node
-from tests.factories import make_execution, make_node_execution, make_published, make_user
+from tests.factories import make_execution, make_key, make_node_execution, make_published, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -202,10 +203,17 @@ class TestBudgets:
         assert not Budget.objects.exists()
 
     def test_all_that_is_mine_needs_no_name(self, api, user):
-        Token.objects.create(user=user, key="abc")
+        made = api.post(BUDGETS, {"scope": "OWNER", "limit_microcredits": 9})
 
-        for scope, named in (("OWNER", str(user.pk)), ("API_KEY", fingerprint("abc"))):
-            assert api.post(BUDGETS, {"scope": scope, "limit_microcredits": 9}).data["scope_id"] == named
+        assert made.data["scope_id"] == str(user.pk)
+
+    def test_a_key_of_mine_may_be_limited(self, api, user):
+        make_key(user)
+        key = ApiKey.objects.get(owner=user)
+
+        made = api.post(BUDGETS, {"scope": "API_KEY", "scope_id": str(key.pk), "limit_microcredits": 9})
+
+        assert made.data["scope_id"] == str(key.pk)
 
     @pytest.mark.parametrize(
         ("scope", "scope_id"),
@@ -218,7 +226,7 @@ class TestBudgets:
             "GRAPH": str(execution.graph_id),
             "EXECUTION": str(execution.pk),
             "OWNER": str(other.pk),
-            "API_KEY": fingerprint(Token.objects.create(user=other).key),
+            "API_KEY": str(keyring.issue(owner_id=other.pk, name="x", scopes=[Scope.GRAPHS_READ])[0].pk),
         }
         asked = anothers[scope] if scope_id == "another's" else scope_id
 
@@ -242,15 +250,14 @@ class TestBudgets:
 class TestStarting:
     def test_takes_a_budget_and_remembers_which_key_asked(self, user):
         version = make_published([node("only", "test.source")], owner=user)
-        token = Token.objects.create(user=user)
-        client = APIClient(headers={"Authorization": f"Token {token.key}"})
+        client = APIClient(headers={"Authorization": f"Bearer {make_key(user)}"})
 
         answer = client.post(
             "/api/v1/executions/", {"graph": version.graph_id, "budget_microcredits": 77}, format="json"
         )
 
         execution = Execution.objects.get(pk=answer.data["id"])
-        assert execution.api_key == fingerprint(token.key)
+        assert execution.api_key == str(ApiKey.objects.get(owner=user).pk)
         budget = Budget.objects.get(scope="EXECUTION", scope_id=str(execution.pk))
         assert budget.limit_microcredits == 77
 

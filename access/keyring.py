@@ -1,0 +1,133 @@
+"""Make, replace, revoke and recognise API keys."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from uuid import UUID
+
+from django.db.models import Q
+
+from access.errors import ApiKeyInvalid
+from access.models import ApiKey
+from access.scopes import OF_ONE_GRAPH, Scope
+from agentplatform.lib.clock import now
+
+BEGINNING = "ap_"
+SHOWN = len(BEGINNING) + 6
+#: So long the key before a new one stays good.
+OVERLAP = timedelta(days=1)
+#: Its last use is noted so often at most: noting costs a commit.
+NOTED_EVERY = timedelta(minutes=1)
+
+
+def issue(
+    *,
+    owner_id: int,
+    name: str,
+    scopes: Collection[str],
+    graph_id: UUID | None = None,
+    networks: Sequence[str] = (),
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """Return a new key, and its text, which nobody can read again.
+
+    Raises:
+        ApiKeyInvalid: a part of it can not be; `path` says which.
+    """
+    text = _new_text()
+    key = ApiKey(owner_id=owner_id, prefix=text[:SHOWN], digest=_digest(text))
+    update(key, name=name, scopes=scopes, graph_id=graph_id, networks=networks, expires_at=expires_at)
+    return key, text
+
+
+def update(
+    key: ApiKey,
+    *,
+    name: str,
+    scopes: Collection[str],
+    graph_id: UUID | None = None,
+    networks: Sequence[str] = (),
+    expires_at: datetime | None = None,
+) -> ApiKey:
+    """Say anew what a key opens. That the graph is its owner's is for whoever asks to see to.
+
+    Raises:
+        ApiKeyInvalid: a part of it can not be; `path` says which.
+    """
+    if unknown := sorted(set(scopes) - set(Scope)):
+        raise ApiKeyInvalid(f"There is no scope {unknown[0]!r}.", path="scopes")
+    if not scopes:
+        raise ApiKeyInvalid("A key without a scope opens nothing.", path="scopes")
+    if graph_id and (others := sorted(set(scopes) - OF_ONE_GRAPH)):
+        raise ApiKeyInvalid(f"A key for one graph can not have {others[0]}.", path="scopes")
+    if expires_at and expires_at <= now():
+        raise ApiKeyInvalid("It would have expired already.", path="expires_at")
+    key.name, key.scopes, key.graph_id, key.expires_at = name, sorted(set(scopes)), graph_id, expires_at
+    key.networks = [_network(text) for text in networks]
+    key.save()
+    return key
+
+
+def rotate(key: ApiKey) -> str:
+    """Return a new text for a key. The one before stays good for a day; one before that is gone.
+
+    Raises:
+        ApiKeyInvalid: it was revoked.
+    """
+    if key.revoked_at:
+        raise ApiKeyInvalid("It was revoked.", hint="Make a new one.")
+    text = _new_text()
+    key.old_digest, key.old_until = key.digest, now() + OVERLAP
+    key.prefix, key.digest = text[:SHOWN], _digest(text)
+    key.save(update_fields=["prefix", "digest", "old_digest", "old_until"])
+    return text
+
+
+def revoke(key: ApiKey) -> ApiKey:
+    """Let a key open nothing any more, from now on."""
+    ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now(), old_digest="", old_until=None)
+    key.refresh_from_db()
+    return key
+
+
+def find(text: str, *, address: str) -> ApiKey | None:
+    """Return the good key of this text, used from this address; None if there is none."""
+    digest = _digest(text)
+    known = Q(digest=digest) | Q(old_digest=digest, old_until__gt=now())
+    key = ApiKey.objects.good().select_related("owner").filter(known).first()
+    if key is None or not _is_within(address, key.networks):
+        return None
+    if key.last_used_at is None or key.last_used_at < now() - NOTED_EVERY:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now())
+    return key
+
+
+def _new_text() -> str:
+    return BEGINNING + secrets.token_urlsafe(32)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text.strip()))
+    except ValueError:
+        raise ApiKeyInvalid(
+            f"{text[:60]!r} is no network.", path="networks", hint="Write it as 203.0.113.0/24."
+        ) from None
+
+
+def _is_within(address: str, networks: Sequence[str]) -> bool:
+    if not networks:
+        return True
+    try:
+        ours = ip_address(address)
+    except ValueError:
+        return False
+    return any(ours in ip_network(network) for network in networks)
