@@ -30,7 +30,7 @@ SILENCE_S = 60.0
 def headers_of(settings: Settings) -> dict[str, str]:
     """Return what every request carries."""
     return {
-        "Authorization": f"Token {settings.api_key}",
+        "Authorization": f"Bearer {settings.api_key}",
         "Accept": "application/json",
         "User-Agent": f"agentplatform-client/{_version()}",
     }
