@@ -169,6 +169,9 @@ AGENTPLATFORM_MAX_CHILD_EXECUTIONS = env_int(
 AGENTPLATFORM_MAX_WEBHOOK_BYTES = env_int(
     "AGENTPLATFORM_MAX_WEBHOOK_BYTES", 1_048_576, minimum=1024
 )  # of one delivery: each is stored whole
+AGENTPLATFORM_KEEP_DELIVERIES_DAYS = env_int(
+    "AGENTPLATFORM_KEEP_DELIVERIES_DAYS", 90, minimum=1
+)  # after that an id may come again, and start something again
 AGENTPLATFORM_WEBHOOKS_AT_ONCE = env_int(
     "AGENTPLATFORM_WEBHOOKS_AT_ONCE", 16, minimum=1
 )  # that one web process takes; each holds a connection, and who comes beside is told to come again

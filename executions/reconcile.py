@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError as BrokerUnreachable
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.partitions import ensure_months
-from executions import admission, endings, failpoints, launch, statements, stopping, waits
+from executions import admission, endings, failpoints, launch, pruning, statements, stopping, waits
 from executions.engine.segments import CPU_QUEUE, DEFAULT_QUEUE
 from executions.errors import DurationExceeded
 from executions.models import Execution, LiveEvent, NodeExecution
@@ -28,21 +28,22 @@ AT_ONCE = 200
 MONTHS_AHEAD = 3
 #: While messages wait at the broker, each further sending of the same execution waits so many times longer.
 PATIENCE_IN_LINE = 4.0
-PARTITIONS_EVERY_S = 3600.0
+UPKEEP_EVERY_S = 3600.0
 
 
 def keep_going(stop: threading.Event) -> None:
-    """Reconcile every few seconds, and see to the coming months, until `stop`.
+    """Reconcile every few seconds, and each hour see to the coming months and to what is not kept any longer, until `stop`.
 
     In beat's own process, as a message would wait for a worker: and those whose threads all wait are just the ones that need help.
     """
-    partitions_due_at = 0.0
+    upkeep_due_at = 0.0
     while not stop.wait(settings.AGENTPLATFORM_RECONCILE_S):
         try:
             patiently(reconcile)
-            if time.monotonic() >= partitions_due_at:
+            if time.monotonic() >= upkeep_due_at:
                 patiently(ensure_partitions)
-                partitions_due_at = time.monotonic() + PARTITIONS_EVERY_S
+                patiently(pruning.prune_deliveries)
+                upkeep_due_at = time.monotonic() + UPKEEP_EVERY_S
         except Exception:
             # The next round may do better; without any, nothing lost would ever be found.
             logger.exception("Reconcile failed")

@@ -8,17 +8,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
 
 from agentplatform.lib import crypto
 from agentplatform.lib.clock import now
 from agentplatform.lib.crypto import Sealed
-from executions import deliveries, own_webhooks, statements
+from agentplatform.lib.ids import first_id_at
+from executions import deliveries, own_webhooks, pruning, statements
 from executions.errors import DeliveryIdTaken, DeliveryIgnored, InputsInvalid
 from executions.models import Delivery, DeliveryStatus, Execution, Webhook
 from executions.webhooks import WebhookHandler
@@ -557,6 +558,46 @@ class TestACircle:
 
         assert sender.send(PAYLOAD, headers={"Agentplatform-Hops": given}).status_code == 202
         assert Delivery.objects.get().hops == 0
+
+
+class TestWhatIsOld:
+    def test_is_removed_but_for_what_was_started_once_more(self, settings):
+        settings.AGENTPLATFORM_KEEP_DELIVERIES_DAYS = 7
+        sender = make_sender()
+        for name in ("old", "replayed", "new"):
+            sender.send(PAYLOAD, delivery_id=name)
+        old, replayed, new = Delivery.objects.order_by("id")
+        again = deliveries.replay(replayed).delivery
+        born_long_ago(old, replayed)
+
+        removed = pruning.prune_deliveries()
+
+        assert removed == 1
+        assert set(Delivery.objects.values_list("pk", flat=True)) == {replayed.pk, new.pk, again.pk}
+        assert Execution.objects.count() == 4
+
+    def test_goes_with_its_replays(self, settings):
+        settings.AGENTPLATFORM_KEEP_DELIVERIES_DAYS = 7
+        make_sender().send(PAYLOAD)
+        delivery = Delivery.objects.get()
+        again = deliveries.replay(delivery).delivery
+        born_long_ago(again, delivery)
+
+        assert pruning.prune_deliveries() == 2
+
+
+def born_long_ago(*old: Delivery) -> None:
+    """Let these be eight days old; whoever refers to them refers to them still."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        for delivery in old:
+            before, delivery.pk = delivery.pk, first_id_at(now() - timedelta(days=8, seconds=len(old)))
+            delivery.pk = UUID(int=delivery.pk.int + before.int % 2**60)
+            cursor.execute(
+                "UPDATE executions_delivery SET replay_of_id = %s WHERE replay_of_id = %s", [delivery.pk, before]
+            )
+            cursor.execute("UPDATE executions_delivery SET id = %s WHERE id = %s", [delivery.pk, before])
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def test_a_secret_is_stored_sealed():

@@ -1,0 +1,28 @@
+"""What is kept for a time only: deliveries, whose ids may come again after it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+
+from agentplatform.lib.clock import now
+from agentplatform.lib.ids import first_id_at
+from executions import statements
+
+#: Of one statement, so that none holds others up; what is left, the next round removes.
+AT_ONCE, ROUNDS = 500, 200
+
+
+def prune_deliveries() -> int:
+    """Remove deliveries that are older than they are kept. Return how many."""
+    before = first_id_at(now() - timedelta(days=settings.AGENTPLATFORM_KEEP_DELIVERIES_DAYS))
+    removed = 0
+    for _ in range(ROUNDS):
+        with statements.cursor() as cursor:
+            statements.run(cursor, "prune_deliveries", before=before, limit=AT_ONCE)
+            count = cursor.rowcount
+        removed += count
+        if count == 0:
+            break
+    return removed
