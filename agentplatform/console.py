@@ -50,6 +50,7 @@ NAVIGATION = {
         ("Users", "person", "auth.user"),
         ("Groups", "group", "auth.group"),
         ("API keys", "key", "access.apikey"),
+        ("Credentials", "vpn_key", "integrations.credential"),
     ],
 }
 

@@ -19,6 +19,7 @@ from executions.api_webhooks import router as webhooks_router
 from executions.views import receive_webhook
 from graphs.api import router as graphs_router
 from integrations.api import router as credentials_router
+from integrations.views import come_back
 
 api = DefaultRouter()
 api.APIRootView = Root
@@ -38,6 +39,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("webhooks/<uuid:webhook_id>", receive_webhook, name="webhook"),
+    path("oauth/callback", come_back, name="oauth-callback"),
     path("healthz", console.alive),
     path("readyz", console.ready),
 ]

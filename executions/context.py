@@ -24,6 +24,7 @@ from executions.calls import Calls, calls_of, failure_of, may_have_called
 from executions.children import Child
 from executions.engine.status import Status
 from executions.live.pieces import shown
+from integrations import oauth
 from integrations.opened import OpenCredential
 from integrations.services import open_credential
 
@@ -154,7 +155,7 @@ class FiringContext:
         Whose it is, is looked at again now: what was theirs when the graph was saved may not be any more.
 
         Raises:
-            AppError: there is none (`CREDENTIAL_MISSING`), it has expired, or it is not there any more.
+            AppError: there is none (`CREDENTIAL_MISSING`), it has expired, it is not there any more, or it has no token and can get none.
         """
         credential = await asking.looked_up(
             partial(
@@ -164,6 +165,8 @@ class FiringContext:
                 credential_id=self.begun.node.credentials.get(str(provider)),
             )
         )
+        if credential.is_stale:
+            credential = await oauth.refreshed(credential, asking.looked_up)
         secrets = list(credential.secrets())
         self.mask.learn(secrets)
         masking.remember(secrets)

@@ -12,9 +12,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
-from integrations import services, uses
+from integrations import services, trial, uses
 from integrations.models import Credential, CredentialQuerySet
-from integrations.serializers import AddSerializer, ChangeSerializer, CredentialSerializer, UseSerializer
+from integrations.serializers import (
+    AddSerializer,
+    ChangeSerializer,
+    CredentialSerializer,
+    TrialSerializer,
+    UseSerializer,
+)
 
 
 @extend_schema(tags=["credentials"])
@@ -55,6 +61,12 @@ class CredentialViewSet(
     def revoke(self, request: Request, pk: str | None = None) -> Response:
         """Use it no more, within seconds, and destroy its secret; the row stays."""
         return Response(self.get_serializer(services.revoke(self.get_object())).data)
+
+    @extend_schema(request=None, responses=TrialSerializer)
+    @action(detail=True, methods=["post"])
+    def test(self, request: Request, pk: str | None = None) -> Response:
+        """Ask its provider something harmless, and say whether it takes the credential."""
+        return Response(TrialSerializer(trial.try_out(self.get_object())).data)
 
     @extend_schema(responses=UseSerializer(many=True), filters=False)
     @action(detail=True, url_path="used-by", filter_backends=[], pagination_class=None)

@@ -33,7 +33,9 @@ def mask_for(owner_id: int) -> Mask:
         known = _known.get(owner_id)
     if known and moment - known[0] < FRESH_S:
         return known[2]
-    stamp = tuple(Credential.objects.usable_by(owner_id).order_by("pk").values_list("pk", "changed_at"))
+    stamp = tuple(
+        Credential.objects.usable_by(owner_id).order_by("pk").values_list("pk", "changed_at", "grant__generation")
+    )
     mask = known[2] if known and known[1] == stamp else _made(owner_id)
     with _lock:
         if len(_known) >= MOST_OWNERS:
@@ -60,9 +62,11 @@ def secrets_in(secret: Mapping[str, Any]) -> Iterator[str]:
 
 def _made(owner_id: int) -> Mask:
     secrets = {key for provider in providers.ALL if (key := getattr(settings, f"{provider.name.upper()}_API_KEY", ""))}
-    for credential in Credential.objects.usable_by(owner_id).only("secret"):
+    usable = Credential.objects.usable_by(owner_id)
+    sealed: Any
+    for sealed in (*usable.values_list("secret", flat=True), *usable.values_list("grant__tokens", flat=True)):
         try:
-            secrets.update(secrets_in(credential.secret.reveal()))
+            secrets.update(secrets_in(sealed.reveal() if sealed else {}))
         except (KeyLost, KeysMissing):
             continue  # what nobody can open, nobody can give away
     masking.remember(secrets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -42,6 +42,10 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
         return self.filter(
             Q(owner_id=user_id) | Q(group__in=Group.objects.filter(user=user_id), revoked_at__isnull=True)
         )
+
+    def connected(self) -> CredentialQuerySet:
+        """Return those that can be used: of the kind oauth2, what somebody has allowed something."""
+        return self.filter(~Q(kind=AuthKind.OAUTH2.value) | Q(grant__isnull=False))
 
     def good(self) -> CredentialQuerySet:
         """Return those that have not expired."""
@@ -95,6 +99,11 @@ class Credential(models.Model):
         return f"…{self.last4}" if self.last4 else self.fingerprint
 
     @property
+    def is_connected(self) -> bool:
+        """Say whether it can be used: of the kind oauth2, whether somebody has allowed it something."""
+        return self.kind != AuthKind.OAUTH2 or hasattr(self, "grant")
+
+    @property
     def is_expired(self) -> bool:
         """Say whether its provider takes it no longer."""
         return self.expires_at is not None and self.expires_at <= now()
@@ -103,3 +112,39 @@ class Credential(models.Model):
     def is_expiring(self) -> bool:
         """Say whether it will soon be of no use."""
         return self.expires_at is not None and now() < self.expires_at <= now() + EXPIRING
+
+
+class Grant(models.Model):
+    """What somebody has allowed a credential of the kind oauth2: the tokens, and who is getting new ones just now."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    credential = models.OneToOneField(Credential, on_delete=models.CASCADE, related_name="grant")
+    #: `access_token` and `refresh_token`.
+    tokens = SealedField(editable=False)
+    #: Of the access token; None: it is used until it is refused.
+    expires_at = models.DateTimeField(null=True)
+    #: So long it is used without another being got.
+    fresh_until = models.DateTimeField(null=True)
+    #: Grows with each token that is stored: what was asked for before a newer one came is not stored any more.
+    generation = models.PositiveIntegerField(default=1)
+    #: The provider replaces refresh tokens; None: it has not been seen yet.
+    is_rotating = models.BooleanField(null=True)
+    #: A refresh token is being shown: nobody else may show it until then.
+    refreshing_until = models.DateTimeField(null=True)
+    #: Why no new token can be had; empty: one can.
+    failure = models.CharField(max_length=300, blank=True, default="")
+    connected_at = models.DateTimeField(default=now)
+
+    class Meta:
+        db_table = "integrations_grant"
+
+    def __str__(self) -> str:
+        return f"grant {self.generation} of {self.credential_id}"
+
+    def is_fresh(self, at: datetime) -> bool:
+        """Say whether the access token need not be replaced yet."""
+        return self.fresh_until is None or self.fresh_until > at
+
+    def is_good(self, at: datetime) -> bool:
+        """Say whether the access token has not ended."""
+        return self.expires_at is None or self.expires_at > at

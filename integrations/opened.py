@@ -21,6 +21,8 @@ class OpenCredential:
     access_token: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     base_url: str = ""
+    #: Its token ends soon: another has to be got before it is used.
+    is_stale: bool = False
     #: Where it may be sent, as `host` or `host:port`.
     allowed_hosts: tuple[str, ...] = ()
 
@@ -39,3 +41,5 @@ class OpenCredential:
         for text in (self.api_key, self.password, self.access_token, *self.headers.values()):
             if text:
                 yield text
+                # `Bearer abc`: also the key alone.
+                yield from text.split()

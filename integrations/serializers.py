@@ -102,6 +102,14 @@ class ChangeSerializer(_WritableSerializer):
     secret = SecretField(required=False)
 
 
+class TrialSerializer(serializers.Serializer[Any]):
+    """What a provider makes of a credential."""
+
+    is_good = serializers.BooleanField()
+    message = serializers.CharField()
+    code = serializers.CharField(help_text="Empty if it is good.")
+
+
 class UseSerializer(serializers.Serializer[Any]):
     """A node of yours that names a credential."""
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
 from threading import Lock
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,8 @@ from agentplatform.lib.errors import AppError
 from agentplatform.lib.masking import Mask
 from integrations import masks, providers
 from integrations.errors import CredentialExpired, CredentialInvalid, CredentialMissing, CredentialNotFound
-from integrations.models import Credential
+from integrations.models import Credential, Grant
+from integrations.oauth_errors import CredentialNotConnected
 from integrations.opened import OpenCredential
 from integrations.providers import AuthKind, ProviderUnknown
 
@@ -33,7 +35,7 @@ PARTS: Mapping[AuthKind, tuple[frozenset[str], frozenset[str]]] = {
     AuthKind.USER_PASSWORD: (frozenset({"username", "password"}), frozenset()),
     AuthKind.OAUTH2: (
         frozenset({"client_id", "client_secret"}),
-        frozenset({"authorize_url", "token_url", "scopes", "access_token", "refresh_token"}),
+        frozenset({"authorize_url", "token_url", "scopes"}),
     ),
     AuthKind.HOST_HEADERS: (frozenset({"headers"}), frozenset()),
 }
@@ -108,6 +110,7 @@ def revoke(credential: Credential) -> Credential:
     credential.secret = Sealed({})
     credential.revoked_at = credential.revoked_at or now()
     credential.save(update_fields=["secret", "revoked_at"])
+    Grant.objects.filter(credential=credential).delete()
     forget()
     return credential
 
@@ -136,7 +139,7 @@ def open_credential(*, owner_id: int, provider: str, credential_id: UUID | None 
     place = (owner_id, provider, credential_id)
     with _lock:
         kept = _open.get(place)
-    if kept and time.monotonic() - kept[0] < OPEN_S:
+    if kept and time.monotonic() - kept[0] < OPEN_S and not kept[1].is_stale:
         return kept[1]
     opened = _opened(owner_id, provider, credential_id)
     with _lock:
@@ -157,7 +160,10 @@ def lacking(*, owner_id: int, wanted: Collection[Wanted]) -> dict[Wanted, AppErr
     if not unsure:
         return {}
     usable = list(
-        Credential.objects.usable_by(owner_id).filter(provider__in={provider for provider, _ in unsure}).defer("secret")
+        Credential.objects.usable_by(owner_id)
+        .filter(provider__in={provider for provider, _ in unsure})
+        .select_related("grant")
+        .defer("secret", "grant__tokens")
     )
     found = {want: _why_not(want, usable) for want in unsure}
     with _lock:
@@ -173,8 +179,13 @@ def _why_not(want: Wanted, usable: Sequence[Credential]) -> AppError | None:
         chosen = next((one for one in usable if (one.pk, one.provider) == (id_, provider)), None)
         if chosen is None:
             return CredentialNotFound(f"There is no credential {id_} of yours for {provider}.")
-        return CredentialExpired(f"The credential {chosen.name!r} has expired.") if chosen.is_expired else None
-    if any(one.provider == provider and not one.is_expired for one in usable) or _platforms_own(provider):
+        if chosen.is_expired:
+            return CredentialExpired(f"The credential {chosen.name!r} has expired.")
+        if not chosen.is_connected:
+            return CredentialNotConnected(f"Nobody has allowed the credential {chosen.name!r} anything yet.")
+        return None
+    good = (one.provider == provider and one.is_connected and not one.is_expired for one in usable)
+    if any(good) or _platforms_own(provider):
         return None
     return CredentialMissing(f"There is no credential for {provider}.")
 
@@ -203,10 +214,13 @@ def opened(credential: Credential) -> OpenCredential:
 
     Raises:
         KeyLost: it was encrypted with a key that is not there any more.
+        CredentialNotConnected: it is of the kind oauth2, and nobody has allowed it anything.
     """
     secret: dict[str, Any] = credential.secret.reveal()
     provider = providers.get(credential.provider)
-    parts = {name: secret[name] for name in ("api_key", "username", "password", "access_token") if name in secret}
+    parts: dict[str, Any] = {name: secret[name] for name in ("api_key", "username", "password") if name in secret}
+    if credential.kind == AuthKind.OAUTH2:
+        parts |= _token_of(credential)
     return OpenCredential(
         provider=credential.provider,
         kind=credential.kind,
@@ -218,6 +232,17 @@ def opened(credential: Credential) -> OpenCredential:
     )
 
 
+def _token_of(credential: Credential) -> dict[str, Any]:
+    grant = Grant.objects.filter(credential=credential).first()
+    if grant is None:
+        raise CredentialNotConnected(f"Nobody has allowed the credential {credential.name!r} anything yet.")
+    return {
+        "access_token": grant.tokens.reveal()["access_token"],
+        # What ends while it is kept open here is looked at again as well.
+        "is_stale": not grant.is_fresh(now() + timedelta(seconds=OPEN_S)),
+    }
+
+
 def _opened(owner_id: int, provider: str, credential_id: UUID | None) -> OpenCredential:
     usable = Credential.objects.usable_by(owner_id).filter(provider=provider)
     if credential_id is not None:
@@ -226,7 +251,9 @@ def _opened(owner_id: int, provider: str, credential_id: UUID | None) -> OpenCre
             raise CredentialNotFound(f"There is no credential {credential_id} for {provider}.")
     else:
         # One's own before what is shared, the newest first.
-        credential = min(usable.good().order_by("-id"), key=lambda one: one.owner_id != owner_id, default=None)
+        credential = min(
+            usable.good().connected().order_by("-id"), key=lambda one: one.owner_id != owner_id, default=None
+        )
         if credential is None:
             if own := _platforms_own(provider):
                 return own
