@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
@@ -54,7 +55,9 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
     """Turn any foreseen error into problem+json: a stable code, a message, a hint, and where it is."""
     if isinstance(error, AppError):
         problem = {**error.as_dict(), **_several(error)}
-        return _problem(status=error.status, body=problem)
+        wait_s = getattr(error, "retry_after_s", None)
+        headers = {"Retry-After": str(ceil(wait_s))} if wait_s else None
+        return _problem(status=error.status, body=problem, headers=headers)
     if isinstance(error, RequestDataTooBig):
         error = RequestTooLarge()
     elif isinstance(error, OperationalError | InterfaceError):

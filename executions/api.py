@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import IO, Any, ClassVar, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ParseError
@@ -21,7 +22,7 @@ from rest_framework.serializers import BaseSerializer
 
 from access.models import ApiKey
 from agentplatform.lib.paging import PagesById
-from executions import services
+from executions import once, services
 from executions.filters import ExecutionFilter, NodeExecutionFilter
 from executions.models import Execution, ExecutionQuerySet, NodeExecution
 from executions.serializers import (
@@ -48,6 +49,14 @@ class DeepJsonParser(JSONParser):
             return super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise ParseError("The JSON is nested too deep.") from None
+
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Asked again with the same key and body within a day, the answer is the same execution.",
+)
 
 
 class OldestFirst(PagesById):
@@ -81,6 +90,7 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
         return ExecutionSerializer if self.action == "list" else ExecutionDetailSerializer
 
     @extend_schema(
+        parameters=[IDEMPOTENCY_KEY],
         request=StartSerializer,
         responses={202: OpenApiResponse(ExecutionDetailSerializer, "Recorded; it starts as soon as a worker is free.")},
     )
@@ -90,7 +100,8 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
         ask.is_valid(raise_exception=True)
         asked = ask.validated_data
         user_id = cast(int, request.user.pk)  # nobody else gets past the permission
-        execution = services.start(
+        start = partial(
+            services.start,
             version_id=_version_id(request.user, asked),
             owner_id=user_id,
             inputs=asked.get("inputs"),
@@ -98,9 +109,10 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
             budget_microcredits=asked.get("budget_microcredits"),
             api_key=_key_id(request),
         )
-        return self._accepted(request, execution)
+        return self._accepted(request, start, "start")
 
     @extend_schema(
+        parameters=[IDEMPOTENCY_KEY],
         request=RetrySerializer,
         responses={
             202: OpenApiResponse(ExecutionDetailSerializer, "Recorded as a new execution that goes on from this.")
@@ -112,7 +124,9 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
         ask = RetrySerializer(data=request.data)
         ask.is_valid(raise_exception=True)
         user_id = cast(int, request.user.pk)
-        return self._accepted(request, services.retry(self.get_object(), ask.save(), owner_id=user_id))
+        earlier = self.get_object()
+        retry = partial(services.retry, earlier, ask.save(), owner_id=user_id)
+        return self._accepted(request, retry, f"retry {earlier.pk}")
 
     @extend_schema(request=RetrySerializer, responses={200: RetryPreviewSerializer})
     @action(detail=True, methods=["post"], url_path="retry/preview")
@@ -143,10 +157,17 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
     def _shown(self, execution: Execution) -> Response:
         return Response(ExecutionDetailSerializer(execution, context=self.get_serializer_context()).data)
 
-    def _accepted(self, request: Request, execution: Execution) -> Response:
+    def _accepted(self, request: Request, start: Callable[[], Execution], what: str) -> Response:
+        was_there = False
+        if key := request.headers.get("Idempotency-Key"):
+            digest = once.digest_of(what, request.data)
+            execution, was_there = once.start_once(key, digest, start, owner_id=cast(int, request.user.pk))
+        else:
+            execution = start()
         place = reverse("execution-detail", kwargs={"pk": execution.pk}, request=request)
+        headers = {"Location": place} | ({"Idempotent-Replayed": "true"} if was_there else {})
         shown = ExecutionDetailSerializer(execution, context=self.get_serializer_context()).data
-        return Response(shown, status=status.HTTP_202_ACCEPTED, headers={"Location": place})
+        return Response(shown, status=status.HTTP_202_ACCEPTED, headers=headers)
 
 
 @extend_schema(tags=["executions"])

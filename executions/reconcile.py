@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError as BrokerUnreachable
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.partitions import ensure_months
-from executions import admission, endings, failpoints, launch, pruning, statements, stopping, waits
+from executions import admission, endings, failpoints, launch, once, pruning, statements, stopping, waits
 from executions.engine.segments import CPU_QUEUE, DEFAULT_QUEUE
 from executions.errors import DurationExceeded
 from executions.models import Execution, LiveEvent, NodeExecution
@@ -43,6 +43,7 @@ def keep_going(stop: threading.Event) -> None:
             if time.monotonic() >= upkeep_due_at:
                 patiently(ensure_partitions)
                 patiently(pruning.prune_deliveries)
+                patiently(once.forget_old)
                 upkeep_due_at = time.monotonic() + UPKEEP_EVERY_S
         except Exception:
             # The next round may do better; without any, nothing lost would ever be found.

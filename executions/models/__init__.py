@@ -13,6 +13,7 @@ from executions.models.ledger import (
 from executions.models.live import LiveEvent, StatusNote
 from executions.models.node_execution import NodeExecution, NodeExecutionQuerySet
 from executions.models.price import TokenPrice
+from executions.models.start_key import StartKey
 from executions.models.wait import Wait, WaitQuerySet
 from executions.models.webhook import Delivery, DeliveryQuerySet, DeliveryStatus, Webhook, WebhookQuerySet
 
@@ -32,6 +33,7 @@ __all__ = [
     "LiveEvent",
     "NodeExecution",
     "NodeExecutionQuerySet",
+    "StartKey",
     "StatusNote",
     "TokenPrice",
     "Wait",

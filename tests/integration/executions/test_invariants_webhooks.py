@@ -11,7 +11,7 @@ from django.db import connection
 
 from agentplatform.lib.ids import uuid7
 from executions.invariants import all_parts, check
-from executions.models import Delivery, Execution
+from executions.models import Delivery, Execution, StartKey
 from tests.factories import make_user
 from tests.webhooks import Sender, make_sender
 
@@ -99,6 +99,16 @@ def drop_the_index(came: Came) -> list[str]:
     return ["an_execution_is_of_one_delivery"]
 
 
+def lose_what_a_key_started(came: Came) -> list[str]:
+    key = StartKey.objects.create(owner_id=came.first.webhook.owner_id, key="k", digest="d", execution_id=uuid7())
+    return [str(key.pk)]
+
+
+def give_a_key_to_somebody_else(came: Came) -> list[str]:
+    key = StartKey.objects.create(owner=make_user(), key="k", digest="d", execution_id=came.first.execution_id)
+    return [str(key.pk)]
+
+
 BREAKS: dict[str, list[Callable[[Came], list[str]]]] = {
     "i6_accepted_without_its_execution": [
         lose_an_execution,
@@ -108,6 +118,7 @@ BREAKS: dict[str, list[Callable[[Came], list[str]]]] = {
     ],
     "i6_started_without_being_accepted": [start_what_was_ignored],
     "i6_one_execution_of_two_deliveries": [share_an_execution, take_twice],
+    "i6_start_key_without_its_execution": [lose_what_a_key_started, give_a_key_to_somebody_else],
     "i6_key_is_missing": [drop_the_key, drop_the_index],
 }
 
