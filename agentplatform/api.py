@@ -101,8 +101,10 @@ HINTS = {
 
 
 def _several(error: AppError) -> dict[str, Any]:
-    """Return the `errors` of an error that stands for several, such as a graph with five problems."""
+    """Return the `errors` of one that stands for several, such as a graph with five problems, or that has the path of a field."""
     errors = getattr(error, "errors", None)
+    if not errors and error.path:
+        errors = [{"path": error.path, "code": error.code, "message": error.message}]
     return {"errors": errors} if errors else {}
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import IO, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import ParseError
 from rest_framework.generics import get_object_or_404
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -36,20 +34,6 @@ from executions.serializers import (
 from graphs import services as graph_services
 from graphs.errors import GraphNotFound
 from graphs.models import Graph, GraphVersion
-
-
-class DeepJsonParser(JSONParser):
-    """Reads JSON, and refuses what is nested deeper than Python reads."""
-
-    def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Return the data of a body."""
-        try:
-            return super().parse(stream, media_type, parser_context)
-        except RecursionError:
-            raise ParseError("The JSON is nested too deep.") from None
-
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -76,7 +60,6 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
         "preview_retry": "executions:read",
         "write": "executions:control",
     }
-    parser_classes = [DeepJsonParser]
     filterset_class = ExecutionFilter
     queryset = Execution.objects.none()
 

@@ -15,7 +15,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
 
 from executions import waits
-from executions.api import DeepJsonParser, OldestFirst
+from executions.api import OldestFirst
 from executions.filters import ApprovalFilter, WaitFilter
 from executions.models import Execution, Wait, WaitQuerySet
 from executions.serializers_waits import (
@@ -28,7 +28,6 @@ from executions.serializers_waits import (
 
 
 class _WaitViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Wait]):
-    parser_classes = [DeepJsonParser]
     queryset = Wait.objects.none()
 
     def get_queryset(self) -> WaitQuerySet:
@@ -88,7 +87,6 @@ class EventViewSet(viewsets.GenericViewSet[Wait]):
     """Tell your executions what has happened outside."""
 
     scopes: ClassVar = {"write": "events:send"}
-    parser_classes = [DeepJsonParser]
     queryset = Wait.objects.none()
     serializer_class = EventSerializer
 

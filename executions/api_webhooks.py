@@ -16,7 +16,6 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
 
 from executions import deliveries, own_webhooks, webhooks
-from executions.api import DeepJsonParser
 from executions.filters import _OneOf
 from executions.models import Delivery, DeliveryStatus, Webhook, WebhookQuerySet
 from executions.serializers_webhooks import (
@@ -54,7 +53,6 @@ class WebhookViewSet(
     """Addresses that others send to, to start your graphs."""
 
     scopes: ClassVar = {"read": "webhooks:read", "write": "webhooks:write"}
-    parser_classes = [DeepJsonParser]
     serializer_class = WebhookSerializer
     filterset_fields = ["graph", "scheme", "is_enabled"]
     queryset = Webhook.objects.none()

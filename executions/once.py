@@ -20,13 +20,13 @@ MAX_KEY = 200
 AT_ONCE = 10_000
 
 
-def digest_of(what: str, asked: Mapping[str, Any]) -> str:
+def digest_of(what: str, asked: Any) -> str:
     """Return by what the same question is known again, however its JSON was written."""
     return hashlib.sha256(to_json([what, _ordered(asked)])).hexdigest()
 
 
 def start_once(key: str, digest: str, start: Callable[[], Execution], *, owner_id: int) -> tuple[Execution, bool]:
-    """Return the execution of a key, and whether it was there before; else call `start`. Key and execution are written together or not at all.
+    """Return the execution of a key, and whether it was there before; else call `start`. Both are written together or not at all.
 
     Raises:
         StartKeyInvalid: this can not be a key.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterable
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import yaml
 
+from agentplatform.lib import strict_json
 from graphs.errors import DocumentRefused
 
 Syntax = Literal["json", "yaml"]
@@ -18,10 +17,6 @@ MEGABYTE = 1024 * 1024
 #: YAML is read some five times slower than JSON.
 MAX_BYTES: dict[Syntax, int] = {"json": 5 * MEGABYTE, "yaml": MEGABYTE}
 MAX_DEPTH = 50
-
-# A string is one token, so that brackets in it do not count; so is one that never ends: the scan stays linear.
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def parse(text: str | bytes, syntax: Syntax) -> Any:
@@ -36,78 +31,24 @@ def parse(text: str | bytes, syntax: Syntax) -> Any:
             f"The document has {size} bytes; as {syntax.upper()} it may have {MAX_BYTES[syntax]}.",
             hint="Split the graph.",
         )
-    decoded = _decode(text) if isinstance(text, bytes) else text
-    data = _parse_json(decoded) if syntax == "json" else _parse_yaml(decoded)
+    if syntax == "json":
+        return strict_json.parse(text, max_depth=MAX_DEPTH, refuse=DocumentRefused)
+    data = _parse_yaml(strict_json.decode(text, refuse=DocumentRefused) if isinstance(text, bytes) else text)
     check_plain(data)
     return data
 
 
-def check_plain(value: Any, path: str = "", *, depth: int = 0) -> None:
+def check_plain(value: Any, path: str = "") -> None:
     """Raise if `value` is not plain data that JSON and Postgres can hold.
 
     Raises:
         DocumentRefused: with the path of the first such value.
     """
-    if depth > MAX_DEPTH:
-        raise _too_deep()
-    if isinstance(value, dict):
-        for key, entry in value.items():
-            if not isinstance(key, str):
-                raise DocumentRefused(f"The key {key!r} is not text.", path=path, hint="Put it in quotes.")
-            _check_text(key, path)
-            check_plain(entry, f"{path}.{key}" if path else key, depth=depth + 1)
-    elif isinstance(value, list | tuple):
-        for index, entry in enumerate(value):
-            check_plain(entry, f"{path}[{index}]", depth=depth + 1)
-    elif isinstance(value, str):
-        _check_text(value, path)
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise DocumentRefused(f"{value} is not a number that JSON knows.", path=path)
-    elif value is not None and not isinstance(value, int):
-        raise DocumentRefused(f"A {type(value).__name__} is not JSON.", path=path)
-
-
-def _check_text(text: str, path: str) -> None:
-    if _UNSTORABLE.search(text):
-        raise DocumentRefused("A text contains NUL or half of a surrogate pair.", path=path, hint="Remove it.")
+    strict_json.check_plain(value, path, max_depth=MAX_DEPTH, refuse=DocumentRefused)
 
 
 def _too_deep() -> DocumentRefused:
-    return DocumentRefused(f"The document is nested more than {MAX_DEPTH} deep.", hint="Flatten it.")
-
-
-def _decode(text: bytes) -> str:
-    try:
-        return text.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DocumentRefused(f"The document is not UTF-8: {error.reason} at byte {error.start}.") from None
-
-
-def _parse_json(text: str) -> Any:
-    depth = 0
-    for token in _JSON_TOKEN.finditer(text):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
-        if depth > MAX_DEPTH:
-            raise _too_deep()
-    try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    # ValueError is also what Python says to a whole number of thousands of digits.
-    except ValueError as error:
-        raise DocumentRefused(f"The document is not JSON: {error}.") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise DocumentRefused(f"{name} is not a number that JSON knows.")
-
-
-def _unique(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise DocumentRefused(f"The key {key!r} stands twice in one place.", hint="Keep one of the two.")
-        found[key] = value
-    return found
+    return DocumentRefused(f"It is nested more than {MAX_DEPTH} deep.", hint="Flatten it.")
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -119,9 +60,8 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         keys = [key for key, _ in node.value]
         if any(not isinstance(key, yaml.ScalarNode) for key in keys):
             raise DocumentRefused("A key is not text.", hint="Write keys as plain text.")
-        return _unique(
-            (self.construct_object(key), self.construct_object(value, deep=True)) for key, value in node.value
-        )
+        pairs = ((self.construct_object(key), self.construct_object(value, deep=True)) for key, value in node.value)
+        return strict_json.unique(pairs, refuse=DocumentRefused)
 
 
 _PATTERNS = {

@@ -138,7 +138,7 @@ class TestStart:
 
         response = api.post(EXECUTIONS, body, content_type="application/json")
 
-        assert (response.status_code, response.data["code"]) == (400, "PARSE_ERROR")
+        assert (response.status_code, response.data["code"]) == (400, "REQUEST_JSON_INVALID")
 
     def test_reads_no_more_than_the_limit(self, api, settings):
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000

@@ -1,0 +1,136 @@
+"""S19, S29-S31: what is sent to the API is what it says, can be stored and means one thing; else it is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from executions.models import Execution
+from tests.blocks import node
+from tests.factories import make_key, make_published, make_user
+
+pytestmark = pytest.mark.django_db
+
+EXECUTIONS = "/api/v1/executions/"
+
+
+@pytest.fixture
+def version():
+    return make_published([node("name", "test.input", name="name")])
+
+
+@pytest.fixture
+def client(version) -> APIClient:
+    return APIClient(headers={"Authorization": f"Bearer {make_key(version.graph.owner)}"})
+
+
+def send(client: APIClient, body: bytes, content_type: str = "application/json") -> Any:
+    return client.post(EXECUTIONS, body, content_type=content_type)
+
+
+def starting(version: Any, name: bytes) -> bytes:
+    return b'{"version": "%s", "inputs": {"name": %s}}' % (str(version.pk).encode(), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        (b"[" * 10_000 + b"]" * 10_000, ""),
+        (b"[" * 10_000, ""),
+        (b"1" * 100_000, ""),
+        (b"1e999", "inputs.name"),
+        (b"NaN", ""),
+        (b"-Infinity", ""),
+        (b'{"a": 1, "a": 2}', ""),
+        (b'"\\ud800"', "inputs.name"),
+        (b'{"\\udfff": 1}', "inputs.name"),
+        (b'"\\u0000"', "inputs.name"),
+        (b'["x", "a\\u0000b"]', "inputs.name[1]"),
+        (b'"\xff\xfe"', ""),
+        (b'"\x01"', ""),
+        (b"", ""),
+    ],
+    ids=lambda value: repr(value[:24]),
+)
+def test_json_that_can_not_be_kept_is_refused(client, version, name, path):
+    answer = send(client, starting(version, name))
+
+    assert (answer.status_code, answer.data["code"]) == (400, "REQUEST_JSON_INVALID")
+    assert answer.data.get("path", "") == path
+    assert answer["Content-Type"] == "application/problem+json"
+    assert not Execution.objects.exists()
+
+
+def test_more_entries_than_anybody_means_are_refused(client, version):
+    many = b"{" + b",".join(b'"%d":0' % number for number in range(250_001)) + b"}"
+
+    assert send(client, starting(version, many)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "application/xml",
+        "application/json; charset=utf-7",
+        "application/json; charset=utf-16",
+        "application/x-pickle",
+    ],
+)
+def test_what_is_declared_as_something_else_is_not_read(client, version, content_type):
+    answer = send(client, starting(version, b'"Ada"'), content_type)
+
+    assert answer.status_code == 415
+    assert not Execution.objects.exists()
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=UTF-8"])
+def test_json_is_read(client, version, content_type):
+    answer = send(client, starting(version, '"J\u00fcrgen \U0001f642"'.encode()), content_type)
+
+    assert (answer.status_code, answer.data["inputs"]) == (202, {"name": "J\u00fcrgen \U0001f642"})
+
+
+@pytest.mark.parametrize("field", ["owner", "status", "id", "created_at", "cost", "graph_name", "retried_from"])
+def test_s14_nobody_sets_what_is_not_theirs_to_set(client, version, field):
+    asked = {"version": str(version.pk), "inputs": {"name": "x"}, field: make_user().pk}
+
+    answer = client.post(EXECUTIONS, asked, format="json")
+
+    execution = Execution.objects.get()
+    assert answer.status_code == 202
+    assert (execution.owner, execution.status) == (version.graph.owner, "QUEUED")
+
+
+def test_s14_only_declared_inputs_are_taken(client, version):
+    asked = {"version": str(version.pk), "inputs": {"name": "x", "credentials": "y"}}
+
+    answer = client.post(EXECUTIONS, asked, format="json")
+
+    assert answer.status_code == 422
+    assert not Execution.objects.exists()
+
+
+@pytest.mark.parametrize("query", ["?name=%00", "?cursor=%00", "?graph=%00", "?page_size=1%00", "?status=%ff"])
+def test_s31_nul_in_an_address_is_no_accident_of_ours(client, query):
+    for path in (EXECUTIONS, "/api/v1/graphs/"):
+        assert client.get(path + query).status_code in (200, 400)
+
+
+def test_s22_a_session_needs_the_token_against_cross_site_requests(version):
+    browser = APIClient(enforce_csrf_checks=True)
+    browser.force_login(version.graph.owner)
+
+    answer = browser.post(EXECUTIONS, {"version": str(version.pk)}, format="json")
+
+    assert (answer.status_code, answer.data["code"]) == (403, "PERMISSION_DENIED")
+
+
+def test_s23_no_other_origin_may_read_answers(client):
+    answer = client.get(EXECUTIONS, headers={"Origin": "https://evil.example"})
+
+    assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
