@@ -19,12 +19,13 @@ class _Settings(ServiceForm):
     events = forms.CharField(
         required=False,
         label="Events",
-        help_text="One a line; `issues` takes `issues.opened` too. Empty: everything is taken.",
+        help_text="One a line; “issues” takes “issues.opened” too. Empty: everything is taken.",
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )
     mapping = forms.JSONField(
         required=False,
         label="Inputs",
+        initial=dict,
         help_text='By input of the graph where its value is, such as {"title": "/issue/title", "event": "header:X-GitHub-Event"}. '
         "Empty: what has the name of an input.",
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
