@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
 from agentplatform.lib.ids import uuid7
-from executions import payloads, services, statements
+from executions import payloads, services, statements, waits
 from executions.errors import DeliveryIdTaken, NestedTooDeep
 from executions.inputs import declared_inputs
 from executions.models import Delivery, DeliveryStatus, Execution, Webhook
@@ -74,7 +74,7 @@ def _take_first(webhook: Webhook, received: Received, version_id: UUID | None) -
         with transaction.atomic(durable=True):
             if not _write(delivery):
                 return None
-            execution = _start(webhook, received, delivery.execution_id, version_id)
+            execution = _carry_out(delivery, received, version_id)
     except AppError as error:
         _refuse(delivery, error)
         return Receipt(delivery, error=error) if _write(delivery) else None
@@ -99,22 +99,30 @@ def _take_again(webhook: Webhook, received: Received, version_id: UUID | None) -
 
 def _try_again(webhook: Webhook, received: Received, earlier: Delivery, version_id: UUID | None) -> Receipt | None:
     """Start what was refused before: its sender tries again, and the webhook or its graph may be another by now."""
-    execution_id = uuid7()
+    delivery = Delivery(pk=earlier.pk, webhook=webhook, status=DeliveryStatus.ACCEPTED, execution_id=uuid7())
     try:
         with transaction.atomic(durable=True):
             refused = Delivery.objects.filter(pk=earlier.pk, status=DeliveryStatus.REFUSED)
-            if not refused.update(status=DeliveryStatus.ACCEPTED, execution_id=execution_id, reason="", message=""):
+            if not refused.update(status=delivery.status, execution_id=delivery.execution_id, reason="", message=""):
                 return None
-            execution = _start(webhook, received, execution_id, version_id)
+            execution = _carry_out(delivery, received, version_id)
     except AppError as error:
         _refuse(earlier, error)
         Delivery.objects.filter(pk=earlier.pk, status=DeliveryStatus.REFUSED).update(
             reason=error.code, message=error.message
         )
         return Receipt(earlier, error=error)
-    earlier.status, earlier.execution_id = DeliveryStatus.ACCEPTED, execution_id
-    earlier.reason = earlier.message = ""
-    return Receipt(earlier, execution=execution)
+    return Receipt(delivery, execution=execution)
+
+
+def _carry_out(delivery: Delivery, received: Received, version_id: UUID | None) -> Execution | None:
+    """Give a delivery that was written down to those who wait for it; start the graph if nobody does."""
+    webhook = delivery.webhook
+    if webhook.event_name and waits.tell(owner_id=webhook.owner_id, name=webhook.event_name, payload=received.payload):
+        delivery.status, delivery.execution_id = DeliveryStatus.ANSWERED, None
+        Delivery.objects.filter(pk=delivery.pk).update(status=delivery.status, execution_id=None)
+        return None
+    return _start(webhook, received, delivery.execution_id, version_id)
 
 
 def replay(delivery: Delivery) -> Receipt:

@@ -31,6 +31,7 @@ def create(
     secret: str = "",
     events: Sequence[str] = (),
     mapping: Mapping[str, str] | None = None,
+    event_name: str = "",
     is_enabled: bool = True,
 ) -> tuple[Webhook, str]:
     """Make a webhook of the graph's owner. Return it with its secret, which nobody can ask for again.
@@ -46,6 +47,7 @@ def create(
         scheme=scheme,
         events=list(events),
         mapping=dict(mapping or {}),
+        event_name=event_name,
         is_enabled=is_enabled,
     )
     _check(webhook)
@@ -55,7 +57,7 @@ def create(
 
 
 def update(webhook: Webhook, **fields: Any) -> Webhook:
-    """Change the name of a webhook, its events, its mapping, or whether it is on.
+    """Change the name of a webhook, its events, its mapping, the event that it tells, or whether it is on.
 
     Raises:
         WebhookInvalid: as for a new one.
@@ -106,6 +108,8 @@ def _check(webhook: Webhook) -> None:
     for number, event in enumerate(webhook.events):
         if not 0 < len(event) <= MAX_EVENT:
             raise WebhookInvalid(f"An event has from 1 to {MAX_EVENT} characters.", path=f"events.{number}")
+    if len(webhook.event_name) > MAX_EVENT:
+        raise WebhookInvalid(f"The name of an event has at most {MAX_EVENT} characters.", path="event_name")
     _check_mapping(webhook)
 
 

@@ -50,6 +50,7 @@ class WebhookSerializer(serializers.ModelSerializer[Webhook]):
             "scheme",
             "events",
             "mapping",
+            "event_name",
             "is_enabled",
             "secret_last4",
             "secret_changed_at",
@@ -89,6 +90,12 @@ class _Settings(serializers.Serializer[Any]):
         child=serializers.CharField(allow_blank=True, trim_whitespace=False),
         required=False,
         help_text="By input of the graph: a JSON pointer into the payload, or `header:` and a name.",
+    )
+    event_name = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=200,
+        help_text="What comes is given to your firings that wait for this event; only if none does, the graph is started.",
     )
     is_enabled = StrictBooleanField(required=False, help_text="What comes while it is off is kept and starts nothing.")
 

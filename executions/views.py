@@ -69,6 +69,8 @@ def _answer(receipt: Receipt) -> JsonResponse:
         return JsonResponse({"challenge": challenge})
     if delivery.status == DeliveryStatus.ACCEPTED:
         answer: dict[str, Any] = {"execution_id": str(delivery.execution_id), "status": "queued"}
+    elif delivery.status == DeliveryStatus.ANSWERED:
+        answer = {"status": "answered"}
     else:
         answer = {"status": "ignored", "reason": delivery.reason}
     answer["delivery_id"] = str(delivery.pk)

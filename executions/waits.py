@@ -75,9 +75,16 @@ def send_event(*, owner_id: int, name: str, payload: Any = None) -> int:
         raise EventInvalid(f"The name of an event has from 1 to {MAX_EVENT} characters.", path="name")
     name, payload = storable(name, "name", EventInvalid), storable(payload, "payload", EventInvalid)
     payload = mask_for(owner_id).value(payload)
-    with transaction.atomic(durable=True), statements.cursor() as cursor:
+    with transaction.atomic(durable=True):
+        return tell(owner_id=owner_id, name=name, payload=payload)
+
+
+def tell(*, owner_id: int, name: str, payload: Any) -> int:
+    """Give an event that can be stored to every firing of this owner that waits for it, in the caller's transaction. Return how many do."""
+    with statements.cursor() as cursor:
         statements.run(cursor, "answer_event", owner_id=owner_id, event=name, payload=to_json(payload).decode())
         woken = dict(cursor.fetchall())
+    if woken:
         transaction.on_commit(partial(launch.launch, list(woken)), robust=True)
     return sum(woken.values())
 

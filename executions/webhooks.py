@@ -104,7 +104,20 @@ def _find(webhook_id: UUID) -> tuple[Webhook | None, UUID | None]:
         row = cursor.fetchone()
     if row is None:
         return None, None
-    id_, graph_id, owner_id, scheme, secret, previous, previous_until, events, mapping, is_enabled, version_id = row
+    (
+        id_,
+        graph_id,
+        owner_id,
+        scheme,
+        secret,
+        previous,
+        previous_until,
+        events,
+        mapping,
+        event_name,
+        is_enabled,
+        version_id,
+    ) = row
     webhook = Webhook(
         id=id_,
         graph_id=graph_id,
@@ -113,6 +126,7 @@ def _find(webhook_id: UUID) -> tuple[Webhook | None, UUID | None]:
         previous_until=previous_until,
         events=events,
         mapping=json.loads(mapping),
+        event_name=event_name,
         is_enabled=is_enabled,
     )
     webhook.secret = Sealed(crypto.decrypt(secret))
@@ -143,7 +157,7 @@ def _trigger(webhook_id: UUID, payload: Any, delivery_id: str, headers: Mapping[
     if receipt.error:
         raise receipt.error
     if receipt.delivery.execution_id is None:
-        raise DeliveryIgnored(f"The webhook ignores this delivery: {receipt.delivery.reason}.")
+        raise DeliveryIgnored(f"This delivery starts nothing: {receipt.delivery.reason or receipt.delivery.status}.")
     return receipt.execution or Execution.objects.get(pk=receipt.delivery.execution_id)
 
 

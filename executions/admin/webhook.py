@@ -21,7 +21,7 @@ from executions.admin.shown import WindowAdmin, as_id, shown_moment, shown_value
 from executions.admin.webhook_forms import NewWebhookForm, WebhookForm
 from executions.models import Delivery, Webhook
 
-STATUSES = {"ACCEPTED": "success", "IGNORED": "default", "REFUSED": "danger"}
+STATUSES = {"ACCEPTED": "success", "ANSWERED": "success", "IGNORED": "default", "REFUSED": "danger"}
 
 
 @admin.register(Webhook)
@@ -57,9 +57,9 @@ class WebhookAdmin(ServiceAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         if obj is None:
-            return ["graph", "name", "scheme", "own_secret", "events", "mapping", "is_enabled"]
+            return ["graph", "name", "scheme", "own_secret", "events", "mapping", "event_name", "is_enabled"]
         shown = ["name", "graph", "owner", "scheme", "address", "shown_secret", "shown_changed", "shown_previous"]
-        return [*shown, "events", "mapping", "is_enabled"]
+        return [*shown, "events", "mapping", "event_name", "is_enabled"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         if obj is None:

@@ -50,7 +50,7 @@ class _Settings(ServiceForm):
     @property
     def asked(self) -> dict[str, Any]:
         """Return what is asked for, by the names of the services."""
-        return {name: self.cleaned_data[name] for name in ("name", "events", "mapping", "is_enabled")}
+        return {name: self.cleaned_data[name] for name in ("name", "events", "mapping", "event_name", "is_enabled")}
 
 
 class NewWebhookForm(_Settings):
@@ -70,7 +70,7 @@ class NewWebhookForm(_Settings):
 
     class Meta:
         model = Webhook
-        fields = ["graph", "name", "scheme", "is_enabled"]
+        fields = ["graph", "name", "scheme", "event_name", "is_enabled"]
 
     def carry_out(self) -> Webhook:
         """Make it."""
@@ -86,7 +86,7 @@ class WebhookForm(_Settings):
 
     class Meta:
         model = Webhook
-        fields = ["name", "is_enabled"]
+        fields = ["name", "event_name", "is_enabled"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

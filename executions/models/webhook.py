@@ -27,6 +27,8 @@ class DeliveryStatus(models.TextChoices):
     """What became of a delivery."""
 
     ACCEPTED = "ACCEPTED", "accepted"
+    #: Firings waited for it, and go on with it; nothing new was started.
+    ANSWERED = "ANSWERED", "answered"
     IGNORED = "IGNORED", "ignored"
     REFUSED = "REFUSED", "refused"
 
@@ -56,6 +58,14 @@ class Webhook(models.Model):
     events = ArrayField(models.CharField(max_length=MAX_EVENT), default=list, blank=True)
     #: By input of the graph, where in a delivery its value is.
     mapping: models.JSONField[dict[str, str], dict[str, str]] = models.JSONField(default=dict, blank=True)
+    #: The event as which a delivery is given to those who wait for it, before it starts anything; empty: to nobody.
+    event_name = models.CharField(
+        max_length=MAX_EVENT,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Who waits for this event is given what comes; only if nobody does, the graph is started.",
+    )
     is_enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=now, editable=False)
     #: When the secret was last written.

@@ -21,11 +21,13 @@ from agentplatform.lib.crypto import Sealed
 from agentplatform.lib.ids import first_id_at
 from executions import deliveries, own_webhooks, pruning, statements
 from executions.errors import DeliveryIdTaken, DeliveryIgnored, InputsInvalid
-from executions.models import Delivery, DeliveryStatus, Execution, Webhook
+from executions.invariants import check
+from executions.models import Delivery, DeliveryStatus, Execution, Wait, Webhook
 from executions.webhooks import WebhookHandler
 from integrations import signatures
 from integrations.signatures import SignatureScheme
-from tests.factories import make_user
+from tests.factories import make_execution, make_user
+from tests.waiters import make_wait
 from tests.webhooks import DATA, Sender, as_form, github_payload, make_listener, make_sender
 
 pytestmark = pytest.mark.django_db
@@ -463,6 +465,46 @@ class TestTheInputs:
             sender.webhook.owner_id,
             "QUEUED",
         )
+
+
+class TestWhoWaits:
+    """A webhook that names an event gives what comes to those who wait for it, and starts its graph only if nobody does."""
+
+    @pytest.fixture
+    def sender(self):
+        return make_sender(event_name="paid")
+
+    def waiting(self, sender: Sender, **fields: Any) -> Wait:
+        execution = make_execution(status="WAITING", owner_id=sender.webhook.owner_id)
+        return make_wait(execution, kind="EVENT", event="paid", **{"data": {"order": 12}, **fields})
+
+    def test_goes_on_with_what_came(self, sender):
+        wait = self.waiting(sender)
+
+        answer, again = sender.send(PAYLOAD), sender.send(PAYLOAD)
+
+        wait.refresh_from_db()
+        assert (answer.status_code, answer.json()["status"]) == (202, "answered")
+        assert (again.status_code, again.json()["status"], again.json()["duplicate"]) == (200, "answered", True)
+        assert (wait.status, wait.answer) == ("ANSWERED", PAYLOAD)
+        assert (Delivery.objects.get().status, Execution.objects.count()) == ("ANSWERED", 1)
+        assert check(only=["I6"]) == []
+
+    def test_for_something_else_is_told_nothing(self, sender):
+        wait = self.waiting(sender, data={"order": 13})
+
+        answer = sender.send(PAYLOAD)
+
+        wait.refresh_from_db()
+        assert (answer.json()["status"], wait.status) == ("queued", "OPEN")
+
+    def test_for_somebody_else_is_told_nothing(self, sender):
+        wait = self.waiting(make_sender())
+
+        sender.send(PAYLOAD)
+
+        wait.refresh_from_db()
+        assert wait.status == "OPEN"
 
 
 class TestAReplay:
