@@ -1,10 +1,14 @@
-"""How a line of the log is written: without the secrets that this process has opened."""
+"""How a line of the log is written: without the secrets that this process has opened, and with the name of the request it is about."""
 
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 
 from agentplatform.lib import masking
+
+#: The request that is answered here, if one is.
+REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID", default="")
 
 
 class MaskedFormatter(logging.Formatter):
@@ -12,4 +16,5 @@ class MaskedFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        return masking.in_log(super().format(record))
+        name = REQUEST_ID.get()
+        return masking.in_log(super().format(record) + (f" [request {name}]" if name else ""))

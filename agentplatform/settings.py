@@ -52,8 +52,10 @@ INSTALLED_APPS = [
     "agentplatform.apps.AgentplatformConfig",
 ]
 MIDDLEWARE = [
+    "agentplatform.middleware.name_requests",  # first: also what others refuse has a name
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "agentplatform.middleware.GzipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -230,6 +232,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["access.permissions.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["access.throttles.PerMinute"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["agentplatform.parsing.StrictJsonParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
@@ -259,6 +262,12 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStatus": "executions.models.webhook.DeliveryStatus",
     },
 }
+AGENTPLATFORM_REQUESTS_PER_MINUTE = env_int(
+    "AGENTPLATFORM_REQUESTS_PER_MINUTE", 6000
+)  # of one API key; 0 counts nothing
+AGENTPLATFORM_REQUESTS_OF_OWNER_FACTOR = env_int(
+    "AGENTPLATFORM_REQUESTS_OF_OWNER_FACTOR", 2, minimum=1
+)  # so many times that of all keys of an owner together
 AGENTPLATFORM_EVENTS_HEARTBEAT_S = env_float(
     "AGENTPLATFORM_EVENTS_HEARTBEAT_S", 15.0, minimum=0.1
 )  # of live events: proxies close what is silent for a minute

@@ -17,6 +17,7 @@ from agentplatform.local.valkey import Valkey
 TEST_ENVIRONMENT = {
     "AGENTPLATFORM_ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
     "AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS": "127.0.0.1,localhost",
+    "AGENTPLATFORM_REQUESTS_PER_MINUTE": "0",
     "OPENAI_API_KEY": "test",
     "OPENAI_MODEL": "scripted",
 }
