@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
+from agentplatform.lib import crypto
 from executions import failpoints
 
 MIN_SECRET_KEY_LENGTH = 50
@@ -86,6 +87,11 @@ def _production_rules() -> list[tuple[bool, str, str]]:
             not settings.AGENTPLATFORM_ENCRYPTION_KEYS,
             "AGENTPLATFORM_ENCRYPTION_KEYS is missing: credentials could not be stored.",
             "A Fernet key: python -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'",
+        ),
+        (
+            bool(settings.AGENTPLATFORM_ENCRYPTION_KEYS) and not crypto.are_keys_good(),
+            "AGENTPLATFORM_ENCRYPTION_KEYS holds something that is no key, or one of them twice.",
+            "Each is 32 random bytes in URL-safe Base64; a comma stands between two.",
         ),
         (
             not settings.SESSION_COOKIE_SECURE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -114,6 +114,8 @@ class Begun:
     family: Family
     #: Of all secrets its owner's graphs may use: nothing of a firing is stored before it went through it. Shared with others.
     mask: Mask = field(default_factory=Mask)
+    #: What its block may ask.
+    allowed_hosts: Sequence[str] | None = None
     #: What it has waited for, by call key.
     answers: Mapping[str, Any] = field(default_factory=dict)
     stop: Stop = field(default_factory=Stop)

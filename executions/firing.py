@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
+from agentplatform.lib import egress
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
 from blocks import registry
@@ -84,7 +85,8 @@ async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
             UNDER_WAY.set(context)
             IN_LINE.set(context)
             failpoints.reach("before_effect")
-            await _collect(block, block(context), begun, outputs)
+            with egress.only(begun.allowed_hosts):
+                await _collect(block, block(context), begun, outputs)
             failpoints.reach("after_effect")
     except AppError as failed:
         error, retry_after_s = failed.as_dict(), getattr(failed, "retry_after_s", None)

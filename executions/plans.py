@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from blocks.facts import BlockFacts
 from executions.engine.plan import Plan, plan
 from executions.engine.spec import LinkSpec, NodeSpec
 from graphs.documents import RetryModel
-from graphs.models import Link, Node
+from graphs.models import GraphVersion, Link, Node
 
 
 @lru_cache(maxsize=512)
@@ -23,10 +24,12 @@ def plan_of(version_id: UUID) -> Plan:
     """
     nodes = Node.objects.filter(version_id=version_id).order_by("order")
     links = Link.objects.filter(version_id=version_id).order_by("order").select_related("source", "sink")
-    return plan(
+    hosts = GraphVersion.objects.values_list("allowed_hosts", flat=True).filter(pk=version_id).first()
+    planned = plan(
         [_spec_of(node) for node in nodes],
         [LinkSpec(link.source.key, link.source_pin, link.sink.key, link.sink_pin, link.is_static) for link in links],
     )
+    return planned if hosts is None else replace(planned, allowed_hosts=tuple(hosts))
 
 
 def facts_of(block_id: str) -> BlockFacts:

@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict
 
 from agentplatform.lib.clock import now
+from agentplatform.lib.credential_hosts import is_entry
 from blocks.sdk import Retry
 from blocks.sdk.retry import MAX_ATTEMPTS, MAX_DELAY_S, MAX_FACTOR, check_code
 from graphs import named, structure, texts
@@ -39,6 +40,7 @@ MAX_NODES, MAX_LINKS = 10_000, 50_000
 MAX_CODES = 50
 #: A node may name credentials for so many providers.
 MAX_CREDENTIALS = 20
+MAX_HOSTS = 100
 #: A firing runs no longer than a day; what takes longer is a wait.
 MAX_TIMEOUT_S = 86_400.0
 
@@ -53,6 +55,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _host_entry(text: str) -> str:
+    if not is_entry(text):
+        raise ValueError("write it as `host` or `host:port`")
+    return text
+
+
+HostEntry = Annotated[str, StringConstraints(max_length=300), AfterValidator(_plain), AfterValidator(_host_entry)]
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 PinAddress = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_plain)]
 PlainDict = Annotated[dict[str, Any], AfterValidator(_plain)]
@@ -161,6 +170,8 @@ class GraphFile(_Part):
     format: Literal[1] = FORMAT
     name: Name
     description: Prose = ""
+    #: What its blocks may ask; None: anything that may be asked at all. An empty list is nothing.
+    allowed_hosts: list[HostEntry] | None = Field(default=None, max_length=MAX_HOSTS)
     nodes: list[NodeModel] = Field(default_factory=list, max_length=MAX_NODES)
     links: list[LinkModel] = Field(default_factory=list, max_length=MAX_LINKS)
 
@@ -179,7 +190,13 @@ class GraphModel(GraphFile):
             GraphInvalid: with everything about its form that is wrong.
         """
         file = _checked(GraphFile, data)
-        return cls(name=file.name, description=file.description, nodes=file.nodes, links=file.links)
+        return cls(
+            name=file.name,
+            description=file.description,
+            allowed_hosts=file.allowed_hosts,
+            nodes=file.nodes,
+            links=file.links,
+        )
 
     @classmethod
     def load(cls, version: GraphVersion) -> Self:
@@ -191,6 +208,7 @@ class GraphModel(GraphFile):
             user_id=graph.owner_id,
             name=graph.name,
             description=graph.description,
+            allowed_hosts=version.allowed_hosts,
             nodes=[_node_of(row) for row in rows],
             links=[_link_of(row, keys) for row in version.links.all()],
         )
@@ -199,6 +217,7 @@ class GraphModel(GraphFile):
         """Return the exported form: stable, and readable in a diff. It names no credential, unless its owner is to go on with it."""
         data: dict[str, Any] = {"format": FORMAT, "name": self.name}
         data |= {"description": self.description} if self.description else {}
+        data |= {} if self.allowed_hosts is None else {"allowed_hosts": self.allowed_hosts}
         return data | {
             "nodes": [node.as_data(with_credentials=with_credentials) for node in self.nodes],
             "links": [link.as_data() for link in self.links],
@@ -207,7 +226,7 @@ class GraphModel(GraphFile):
     def checksum(self) -> str:
         """Return the fingerprint of the nodes and links; the name of a graph may change and is no part of a version."""
         data = self.as_data(with_credentials=True)
-        parts = {"format": FORMAT, "nodes": data["nodes"], "links": data["links"]}
+        parts = {name: part for name, part in data.items() if name not in ("name", "description")}
         canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -279,7 +298,7 @@ def _owner_id(document: GraphModel) -> Any:
 
 def _replace_draft(graph: Graph, document: GraphModel) -> None:
     graph.versions.drafts().delete()
-    draft = GraphVersion.objects.create(graph=graph)
+    draft = GraphVersion.objects.create(graph=graph, allowed_hosts=document.allowed_hosts)
     rows = {node.id: _node_row(draft, order, node) for order, node in enumerate(document.nodes)}
     Node.objects.bulk_create(rows.values(), batch_size=1000)
     links = [

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -95,6 +96,10 @@ class GraphVersion(models.Model):
     checksum = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField(default=now, editable=False)
     published_at = models.DateTimeField(null=True, blank=True)
+    #: What its blocks may ask, as `host` or `host:port`; None: anything that may be asked at all.
+    allowed_hosts: ArrayField[list[str] | None, list[str] | None] = ArrayField(
+        models.CharField(max_length=300), null=True, blank=True
+    )
 
     objects = GraphVersionQuerySet.as_manager()
 

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from agentplatform.lib import http
+from agentplatform.lib import egress, http
 from agentplatform.lib.clock import now
 from agentplatform.lib.credential_hosts import hosts_of
 from agentplatform.lib.errors import AppError
@@ -186,14 +186,16 @@ async def _use(turn: Turn, look_up: LookUp) -> str:
 
 async def _asked(client: Client, body: bytes) -> Tokens:
     at = now()
-    answered = await http.request(
-        "POST",
-        client.token_url,
-        headers=client.headers(),
-        body=body,
-        limits=ASKING,
-        credential_hosts=hosts_of(client.token_url),
-    )
+    # It is the platform that asks, and not the graph for whose firing it does.
+    with egress.only(None):
+        answered = await http.request(
+            "POST",
+            client.token_url,
+            headers=client.headers(),
+            body=body,
+            limits=ASKING,
+            credential_hosts=hosts_of(client.token_url),
+        )
     return tokens_of(answered, at=at)
 
 

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 
+from agentplatform.lib import egress
 from agentplatform.lib.addresses import Address, AllowedHosts, is_inside_name, is_public, parse_literal
 from agentplatform.lib.http_errors import HttpUnreachable, UrlForbidden
 
@@ -36,11 +37,13 @@ def check_place(host: str, port: int, allowed: AllowedHosts, *, system_ports: fr
 
     Raises:
         UrlForbidden: it may not be asked.
+        EgressForbidden: it may not be asked by what runs just now.
     """
     if not host or "%" in host:
         raise UrlForbidden("The address names no host.")
     if not 0 < port <= LAST_PORT:
         raise UrlForbidden(f"There is no port {port}.")
+    egress.check(host, port)
     if (host, port) in allowed:
         return
     if port < FIRST_FREE_PORT and port not in system_ports:

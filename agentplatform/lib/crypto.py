@@ -137,6 +137,16 @@ def is_newest(text: str) -> bool:
     return True
 
 
+def are_keys_good() -> bool:
+    """Say whether there are keys, each of them is one, and none stands there twice."""
+    keys: Sequence[str] = settings.AGENTPLATFORM_ENCRYPTION_KEYS
+    try:
+        _made(tuple(keys))
+    except ValueError:
+        return False
+    return len(set(keys)) == len(keys) > 0
+
+
 def _keys() -> Sequence[str]:
     keys: Sequence[str] = settings.AGENTPLATFORM_ENCRYPTION_KEYS
     if not keys:

@@ -69,6 +69,8 @@ class Plan:
 
     nodes: tuple[PlanNode, ...]
     segments: tuple[Segment, ...]
+    #: What its blocks may ask; None: anything that may be asked at all.
+    allowed_hosts: tuple[str, ...] | None = None
 
     @cached_property
     def index_of(self) -> dict[str, int]:

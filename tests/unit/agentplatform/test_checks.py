@@ -15,7 +15,7 @@ SAFE = {
     "ALLOWED_HOSTS": ["agents.example.org"],
     "DATABASES": {"default": {"NAME": "agentplatform"}},
     "REDIS_URL": "redis://broker:6379/0",
-    "AGENTPLATFORM_ENCRYPTION_KEYS": ["key"],
+    "AGENTPLATFORM_ENCRYPTION_KEYS": ["a" * 43 + "="],
     "SESSION_COOKIE_SECURE": True,
 }
 
@@ -42,6 +42,7 @@ def test_a_safe_production_starts(safe):
         ("DATABASES", {"default": {}}, "DATABASE_URL is missing"),
         ("REDIS_URL", "", "REDIS_URL is missing"),
         ("AGENTPLATFORM_ENCRYPTION_KEYS", [], "AGENTPLATFORM_ENCRYPTION_KEYS is missing"),
+        ("AGENTPLATFORM_ENCRYPTION_KEYS", ["changeme"], "AGENTPLATFORM_ENCRYPTION_KEYS holds something that is no key"),
         ("SESSION_COOKIE_SECURE", False, "AGENTPLATFORM_HTTPS is off"),
     ],
 )
