@@ -27,6 +27,8 @@ READERS = 500
 #: So many of them follow the same execution; the others one each.
 CROWD = 100
 GRAPH = Case("readers", "chain", 10, work="wait", wait_s=0.5)
+#: So many come at the same time: each asks the database who it is.
+AT_ONCE = 20
 SETTLE_S = 3.0
 ALL_WITHIN_S = 240
 
@@ -80,8 +82,11 @@ async def _measure(servers: Servers, count: int) -> list[Table]:
     port, look = await asyncio.to_thread(_serve, ours, servers)
     readers = [Reader(port, one, token) for one in ([ids[0]] * CROWD + ids[1:])[:count]]
     states = {"nobody follows": look()}
-    following = [asyncio.create_task(one.follow()) for one in readers]
-    await asyncio.gather(*(one.is_open.wait() for one in readers))
+    following = []
+    for start in range(0, count, AT_ONCE):
+        fresh = readers[start : start + AT_ONCE]
+        following += [asyncio.create_task(one.follow()) for one in fresh]
+        await asyncio.gather(*(one.is_open.wait() for one in fresh))
     await asyncio.sleep(SETTLE_S)
     states[f"{count} follow {len(ids)} executions that wait for a worker"] = look()
     await asyncio.to_thread(ours.work)

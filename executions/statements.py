@@ -30,9 +30,20 @@ def cursor() -> Iterator[Cursor]:
         yield opened
 
 
+@contextmanager
+def planning_cursor() -> Iterator[Cursor]:
+    """Open a cursor whose statements are planned anew each time, for the very values they are given.
+
+    For what is asked a few times a second at most, about few executions or many: one plan for both would be bad for one of them.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.ClientCursor(connection.connection) as opened:
+        yield opened
+
+
 def run(cursor: Cursor, name: str, **values: Any) -> None:
     """Execute the statement in `sql/<name>.sql` with these values."""
-    cursor.execute(_statement(name), values, prepare=True)
+    cursor.execute(_statement(name), values, prepare=None if isinstance(cursor, psycopg.ClientCursor) else True)
 
 
 @contextmanager

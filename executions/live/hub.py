@@ -174,26 +174,31 @@ class Hub:
 
     async def _look_while_watched(self) -> None:
         loop = asyncio.get_running_loop()
-        listening = loop.create_task(self._listen_for_ever())
+        # Somebody may come while the connections are closed; who comes after the last look at it starts this anew.
+        while self._kept:
+            listening = loop.create_task(self._listen_for_ever())
+            try:
+                while self._kept:
+                    await self._look_and_pause()
+            finally:
+                listening.cancel()
+                for thread in (self._looker, self._pager):
+                    await loop.run_in_executor(thread, _close_own)
+
+    async def _look_and_pause(self) -> None:
         try:
-            while self._kept:
-                try:
-                    pause_s = await self._look()
-                except (OperationalError, InterfaceError) as error:
-                    logger.warning("Live events wait for the database: %s", error)
-                    pause_s = AWAY_S
-                except Exception:
-                    # Who watches must not wait for ever.
-                    logger.exception("Live events could not be read")
-                    pause_s = AWAY_S
-                self._leave_behind(loop.time() - STALLED_S)
-                self._has_more.clear()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._has_more.wait(), pause_s)
-        finally:
-            listening.cancel()
-            for thread in (self._looker, self._pager):
-                await loop.run_in_executor(thread, _close_own)
+            pause_s = await self._look()
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("Live events wait for the database: %s", error)
+            pause_s = AWAY_S
+        except Exception:
+            # Who watches must not wait for ever.
+            logger.exception("Live events could not be read")
+            pause_s = AWAY_S
+        self._leave_behind(asyncio.get_running_loop().time() - STALLED_S)
+        self._has_more.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._has_more.wait(), pause_s)
 
     async def _look(self) -> float:
         """Look at what is due. Return for how long nothing else is."""

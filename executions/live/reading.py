@@ -46,7 +46,7 @@ def look(after: Mapping[UUID, int]) -> dict[UUID, list[Told]]:
 
     Somebody else may be numbering them just now: then what that finds is there with the next look.
     """
-    with transaction.atomic(durable=True), statements.cursor() as cursor:
+    with transaction.atomic(durable=True), statements.planning_cursor() as cursor:
         statements.run(cursor, "live_turns", ids=list(after))
         if ids := [execution_id for (execution_id,) in cursor]:
             statements.run(cursor, "live_number", ids=ids)
@@ -57,7 +57,7 @@ def look(after: Mapping[UUID, int]) -> dict[UUID, list[Told]]:
 def read(after: Mapping[UUID, int]) -> dict[UUID, list[Told]]:
     """Return of each execution what comes after a number, as far as it is numbered; after -1, the last few."""
     found: dict[UUID, list[Told]] = {}
-    with statements.cursor() as cursor:
+    with statements.planning_cursor() as cursor:
         cursor.row_factory = dict_row  # type: ignore[assignment]
         values = {"ids": list(after), "after": list(after.values())}
         statements.run(cursor, "live_read", **values, limit=AT_ONCE, tail=TAIL, max_bytes=MAX_EVENT_BYTES)

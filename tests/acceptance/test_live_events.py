@@ -80,10 +80,13 @@ def connections_of_followed() -> int:
 
 
 class TestFollowing:
+    @pytest.mark.slow
     def test_tells_what_happens_while_it_happens(self, web: Web) -> None:
-        execution = start(one_way(Act, seconds=1.0), number=7)
+        version = one_way(Act, seconds=4.0)
+        token = token_of(version.graph.owner)
+        execution = start(version, number=7)
 
-        with stream(web, path_of(execution.pk), token_for(execution)) as opened:
+        with stream(web, path_of(execution.pk), token) as opened:
             seen = [
                 (event["type"], event.get("node", ""), Execution.objects.get(pk=execution.pk).is_final)
                 for event in opened.events()
@@ -135,6 +138,16 @@ class TestFollowing:
         assert numbers(seen) == list(range(1, len(seen) + 1))
         assert len(seen) == LiveEvent.objects.filter(execution_id=execution.pk).count()
         assert sum(event["type"] == "node.succeeded" for event in seen) == 121
+
+    def test_goes_on_for_whoever_comes_just_when_the_last_one_leaves(self, web: Web) -> None:
+        execution = start(one_way(Act, seconds=2.0), number=7)
+        token = token_for(execution)
+
+        for _ in range(30):
+            with stream(web, path_of(execution.pk), token, timeout_s=20) as opened:
+                next(opened.events())
+
+        assert numbers(told(web, execution)) == list(range(1, 10))
 
     def test_has_ended_for_whom_everything_was_told(self, web: Web) -> None:
         execution = start(one_way(Act), number=7)
