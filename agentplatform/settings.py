@@ -31,6 +31,8 @@ AGENTPLATFORM_ENCRYPTION_KEYS = [  # newest first: the first encrypts, all decry
     key.strip() for key in env_secret("AGENTPLATFORM_ENCRYPTION_KEYS").split(",") if key.strip()
 ]
 
+SENTRY_DSN = env_secret("SENTRY_DSN")  # where errors are reported, without secrets; empty: nowhere
+
 # --- What is installed ---
 INSTALLED_APPS = [
     "unfold",  # before the admin, whose templates it replaces

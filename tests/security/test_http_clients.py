@@ -52,6 +52,7 @@ MAY = {
     "agentplatform/lib/connect.py": {"socket"},
     "agentplatform/lib/http.py": {"httpx2"},
     "agentplatform/lib/outbound.py": {"httpcore2", "httpx2"},
+    "agentplatform/reporting.py": {"sentry_sdk"},  # given a transport of ours
     "blocks/llm/_clients.py": {"openai"},
     "blocks/llm/_errors.py": {"httpx2", "openai"},  # for the names of what they raise
     "executions/worker.py": {"socket"},  # for the name of its machine
