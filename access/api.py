@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, cast
 
 from django.apps import apps
+from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
@@ -17,7 +18,7 @@ from access import keyring
 from access.errors import ScopeMissing
 from access.models import ApiKey, ApiKeyQuerySet
 from access.scopes import ANY_KEY
-from access.serializers import ApiKeySerializer, AskApiKeySerializer, NewApiKeySerializer
+from access.serializers import ApiKeySerializer, AskApiKeySerializer, MeSerializer, NewApiKeySerializer
 
 
 @extend_schema(tags=["access"])
@@ -82,19 +83,13 @@ class MeViewSet(viewsets.GenericViewSet[ApiKey]):
     queryset = ApiKey.objects.none()
     pagination_class = None
     filter_backends = ()
-    serializer_class = ApiKeySerializer
+    serializer_class = MeSerializer
 
-    @extend_schema(responses={200: dict[str, Any]})
+    @extend_schema(responses=forced_singular_serializer(MeSerializer))
     def list(self, request: Request) -> Response:
         """Say whose key this is, and what it opens; without a key, who is logged in."""
         key = request.auth if isinstance(request.auth, ApiKey) else None
-        return Response(
-            {
-                "id": request.user.pk,
-                "username": request.user.get_username(),
-                "key": ApiKeySerializer(key).data if key else None,
-            }
-        )
+        return Response(MeSerializer({"user": request.user, "key": key}).data)
 
 
 router = SimpleRouter()

@@ -47,6 +47,14 @@ class NewApiKeySerializer(ApiKeySerializer):
         return str(self.context["text"])
 
 
+class MeSerializer(serializers.Serializer[Any]):
+    """Who asks."""
+
+    id = serializers.IntegerField(source="user.pk")
+    username = serializers.CharField(source="user.username")
+    key = ApiKeySerializer(allow_null=True, help_text="The key that asks; null for somebody who is logged in.")
+
+
 class AskApiKeySerializer(serializers.Serializer[Any]):
     """What a key is to open."""
 

@@ -253,6 +253,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "agentplatform.schema.describe_refusals",
+    ],
     "ENUM_NAME_OVERRIDES": {  # kinds of status: generated clients get a name for each
         "ExecutionStatus": "executions.engine.status.Status",
         "NodeStatus": "executions.engine.status.NodeStatus",

@@ -43,3 +43,6 @@ urlpatterns = [
     path("healthz", console.alive),
     path("readyz", console.ready),
 ]
+handler400 = "agentplatform.refusals.bad_request"
+handler404 = "agentplatform.refusals.not_found"
+handler500 = "agentplatform.refusals.failed"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
@@ -19,6 +19,19 @@ class PagesById(CursorPagination):
     page_size_query_param = "page_size"
     #: Reads an id, and raises `ValueError` for what is none.
     read_id: ClassVar[Callable[[str], Any]] = UUID
+
+    def get_page_size(self, request: Request) -> int:
+        """Return how many entries a page has.
+
+        Raises:
+            ValidationError: what is asked for is no such number.
+        """
+        asked = request.query_params.get(self.page_size_query_param)
+        if asked is None:
+            return self.page_size
+        if not (asked.isascii() and asked.isdigit() and 0 < int(asked[:4]) <= self.max_page_size and len(asked) < 5):
+            raise ValidationError({self.page_size_query_param: f"A page has from 1 to {self.max_page_size} entries."})
+        return int(asked)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Return where the page begins.

@@ -1,0 +1,34 @@
+"""What is answered where no view is: problem+json below the API, a page elsewhere."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.views import defaults
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer for an address that is none."""
+    if not request.path.startswith("/api/"):
+        return defaults.page_not_found(request, exception)
+    return _problem(
+        404, "NOT_FOUND", "There is nothing at this address.", "See /api/docs/ for the addresses there are."
+    )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer for a request that could not be read."""
+    if not request.path.startswith("/api/"):
+        return defaults.bad_request(request, exception)
+    return _problem(400, "BAD_REQUEST", "The request can not be read.", "Check its address and its headers.")
+
+
+def failed(request: HttpRequest) -> HttpResponseBase:
+    """Answer for a fault of ours; the log has the traceback, by the name of the request."""
+    if not request.path.startswith("/api/"):
+        return defaults.server_error(request)
+    return _problem(500, "INTERNAL_ERROR", "This is our fault.", "Tell the operator the X-Request-ID of this answer.")
+
+
+def _problem(status: int, code: str, message: str, hint: str) -> JsonResponse:
+    body = {"type": "about:blank", "title": message, "status": status, "code": code, "message": message, "hint": hint}
+    return JsonResponse(body, status=status, content_type="application/problem+json")

@@ -1,0 +1,61 @@
+"""What the description of the API says of every address: how a refusal looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PROBLEM = {
+    "type": "object",
+    "description": "Why something was refused (RFC 9457), with a code that stays the same.",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+        "hint": {"type": "string", "description": "What to do about it."},
+        "path": {"type": "string", "description": "The field that is wrong, if it is one."},
+        "errors": {
+            "type": "array",
+            "description": "Everything that is wrong, field by field.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "path": {"type": "string"},
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+                "required": ["code", "message"],
+            },
+        },
+    },
+    "required": ["type", "title", "status", "code", "message", "hint"],
+}
+REFUSAL = {
+    "description": "Refused.",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+}
+METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+
+
+def describe_refusals(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Add to each operation how it refuses, and write each type once."""
+    result["components"]["schemas"]["ProblemDetails"] = PROBLEM
+    for operations in result["paths"].values():
+        for method, operation in operations.items():
+            if method in METHODS:
+                operation["responses"].setdefault("default", REFUSAL)
+    _single_types(result)
+    return result
+
+
+def _single_types(part: Any) -> None:
+    """Write `null` once where a field may be null for two reasons."""
+    if isinstance(part, dict):
+        if isinstance(kinds := part.get("type"), list):
+            part["type"] = list(dict.fromkeys(kinds))
+        for one in part.values():
+            _single_types(one)
+    elif isinstance(part, list):
+        for one in part:
+            _single_types(one)
