@@ -289,6 +289,19 @@ class Problem(TypedDict):
     hint: str
 
 
+class ProblemDetails(TypedDict):
+    """Why something was refused (RFC 9457), with a code that stays the same."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    message: str
+    hint: str
+    path: NotRequired[str]
+    errors: NotRequired[list[dict[str, Any]]]
+
+
 class Reply(TypedDict):
     """An answer."""
 
