@@ -19,6 +19,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin agentplatform
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY manage.py ./
+COPY access access
 COPY agentplatform agentplatform
 COPY blocks blocks
 COPY executions executions

@@ -1,4 +1,4 @@
-"""What belongs to no app: the console's first page, and whether the process is well."""
+"""What belongs to no app: the console's first page and its sidebar."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
-from django.db import OperationalError, connection
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.timesince import timesince
 
@@ -53,21 +52,6 @@ NAVIGATION = {
         ("Credentials", "vpn_key", "integrations.credential"),
     ],
 }
-
-
-def alive(request: HttpRequest) -> JsonResponse:
-    """Answer that the process serves requests; asks nobody else, so that a database outage restarts no web process."""
-    return JsonResponse({"status": "ok"})
-
-
-def ready(request: HttpRequest) -> JsonResponse:
-    """Answer whether requests can be served now, that is, whether Postgres answers."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except OperationalError:
-        return JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
-    return JsonResponse({"status": "ok"})
 
 
 def environment(request: HttpRequest) -> list[str] | None:

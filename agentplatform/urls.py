@@ -9,7 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import DefaultRouter
 
 from access.api import router as access_router
-from agentplatform import console
+from agentplatform import health
 from agentplatform.api import Root
 from executions.api import router as executions_router
 from executions.api_live import router as live_router
@@ -40,8 +40,8 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("webhooks/<uuid:webhook_id>", receive_webhook, name="webhook"),
     path("oauth/callback", come_back, name="oauth-callback"),
-    path("healthz", console.alive),
-    path("readyz", console.ready),
+    path("healthz", health.alive),
+    path("readyz", health.ready),
 ]
 handler400 = "agentplatform.refusals.bad_request"
 handler404 = "agentplatform.refusals.not_found"
