@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import IO, Any, ClassVar
 
 from django.db.models import Exists, Max, OuterRef
+from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
@@ -16,13 +17,24 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
+from rest_framework.settings import api_settings
 
-from graphs import services, texts
+from blocks import registry
+from graphs import block_catalog, changes, services, texts
 from graphs.documents import GraphFile, GraphModel
 from graphs.errors import GraphInvalid
 from graphs.models import Graph, GraphQuerySet, GraphVersion
 from graphs.named import Need
-from graphs.serializers import GraphDetailSerializer, GraphSerializer, GraphVersionSerializer, VerdictSerializer
+from graphs.serializers import (
+    AskDiffSerializer,
+    BlockSerializer,
+    DiffSerializer,
+    GraphDetailSerializer,
+    GraphSerializer,
+    GraphVersionSerializer,
+    NumberSerializer,
+    VerdictSerializer,
+)
 from graphs.texts import Syntax
 
 
@@ -105,6 +117,31 @@ class GraphViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         """Freeze the draft as the next version; if it says nothing new, the latest version is the answer."""
         return Response(GraphVersionSerializer(services.publish(self.get_object())).data)
 
+    def destroy(self, request: Request, pk: str | None = None) -> Response:
+        """Put a graph away. It stays, with its executions: `is_archived` says so."""
+        services.archive(self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=NumberSerializer, responses=GraphVersionSerializer)
+    @action(detail=True, methods=["post"], parser_classes=api_settings.DEFAULT_PARSER_CLASSES)
+    def rollback(self, request: Request, pk: str | None = None) -> Response:
+        """Publish what an earlier version says as the next one."""
+        ask = NumberSerializer(data=request.data)
+        ask.is_valid(raise_exception=True)
+        version = services.roll_back(self.get_object(), ask.validated_data["version"])
+        return Response(GraphVersionSerializer(version).data)
+
+    @extend_schema(parameters=[AskDiffSerializer], responses=DiffSerializer, filters=False)
+    @action(detail=True, filter_backends=[], pagination_class=None)
+    def diff(self, request: Request, pk: str | None = None) -> Response:
+        """Say what has changed between two versions, or since one of them."""
+        ask = AskDiffSerializer(data=request.query_params)
+        ask.is_valid(raise_exception=True)
+        graph, after = self.get_object(), ask.validated_data.get("after")
+        then = services.find_version(graph, ask.validated_data["before"])
+        now = services.drawn_version(graph) if after is None else services.find_version(graph, after)
+        return Response(DiffSerializer({"diff": changes.between(then, now)}).data)
+
     @extend_schema(responses=GraphVersionSerializer(many=True), filters=False)
     @action(detail=True, filter_backends=[])
     def versions(self, request: Request, pk: str | None = None) -> Response:
@@ -153,6 +190,35 @@ class GraphViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         return Response(self.get_serializer(self.get_queryset().get(pk=graph.pk)).data, status=code)
 
 
+@extend_schema(tags=["graphs"])
+class BlockViewSet(viewsets.GenericViewSet[Graph]):
+    """The blocks that are installed here."""
+
+    scopes: ClassVar = {"read": "graphs:read"}
+    serializer_class = BlockSerializer
+    pagination_class = None
+    filter_backends = ()
+    queryset = Graph.objects.none()
+    lookup_value_regex = "[^/]+"
+
+    @extend_schema(responses=BlockSerializer(many=True))
+    def list(self, request: Request) -> Response:
+        """List all of them, with what they take and give."""
+        return Response(BlockSerializer(block_catalog.described(), many=True).data)
+
+    @extend_schema(
+        responses=BlockSerializer,
+        parameters=[OpenApiParameter("id", str, OpenApiParameter.PATH, description="The id of the block.")],
+    )
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """Show one."""
+        try:
+            block = registry.get(pk)
+        except registry.UnknownBlock:
+            raise Http404 from None
+        return Response(BlockSerializer(block_catalog.describe(block)).data)
+
+
 def _number(request: Request) -> int | None:
     asked = request.query_params.get("version")
     if asked is None:
@@ -165,3 +231,4 @@ def _number(request: Request) -> int | None:
 
 router = SimpleRouter()
 router.register("graphs", GraphViewSet, basename="graph")
+router.register("blocks", BlockViewSet, basename="block")

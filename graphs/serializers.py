@@ -34,6 +34,52 @@ class GraphSerializer(serializers.ModelSerializer[Graph]):
         read_only_fields = fields
 
 
+class NumberSerializer(serializers.Serializer[Any]):
+    """Which version."""
+
+    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
+
+
+class AskDiffSerializer(serializers.Serializer[Any]):
+    """Which versions to compare."""
+
+    before = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
+    after = serializers.IntegerField(
+        min_value=1, max_value=2**31 - 1, required=False, help_text="What is drawn now, unless named."
+    )
+
+
+class DiffSerializer(serializers.Serializer[Any]):
+    """What has changed."""
+
+    diff = serializers.CharField(help_text="A unified diff of the documents in YAML; empty if they say the same.")
+
+
+class BlockCostSerializer(serializers.Serializer[Any]):
+    """What a use of a block costs."""
+
+    type = serializers.CharField()
+    per_unit = serializers.FloatField(help_text="US dollars.")
+    provider = serializers.CharField(allow_blank=True)
+
+
+class BlockSerializer(serializers.Serializer[Any]):
+    """A block that is installed here."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    placement = serializers.CharField()
+    effects = serializers.CharField()
+    is_disabled = serializers.BooleanField()
+    credentials_required = serializers.ListField(child=serializers.CharField())
+    cost = BlockCostSerializer(allow_null=True)
+    streams = serializers.ListField(child=serializers.CharField())
+    gathers = serializers.CharField(allow_blank=True)
+    input_schema = serializers.DictField(help_text="JSON schema.")
+    output_schema = serializers.DictField(help_text="JSON schema.")
+
+
 class NeedSerializer(serializers.Serializer[Any]):
     """A credential that a node needs, and whether it is there."""
 

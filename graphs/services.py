@@ -92,6 +92,34 @@ def publish(graph: Graph) -> GraphVersion:
     return draft
 
 
+def roll_back(graph: Graph, number: int) -> GraphVersion:
+    """Publish what an earlier version says as the next one. A draft there is gives way to it.
+
+    Raises:
+        GraphNotFound: there is no such version.
+        GraphInvalid: it can not be published any more; all problems are listed.
+    """
+    save_draft(graph, GraphModel.load(find_version(graph, number)))
+    return publish(graph)
+
+
+def archive(graph: Graph) -> None:
+    """Put a graph away: it stays, with its executions, and lists leave it out that ask for what is in use."""
+    Graph.objects.filter(pk=graph.pk).update(is_archived=True, updated_at=now())
+
+
+def find_version(graph: Graph, number: int) -> GraphVersion:
+    """Return a version by its number.
+
+    Raises:
+        GraphNotFound: there is none.
+    """
+    version = graph.versions.filter(number=number).first()
+    if version is None:
+        raise GraphNotFound(f"The graph {graph.name!r} has no version {number}.", hint="List its versions.")
+    return version
+
+
 def _keep_facts(draft: GraphVersion) -> None:
     """Write down what the blocks of a draft declare today: its executions are cut by that, whatever a later release says."""
     for block_id in draft.nodes.order_by().values_list("block_id", flat=True).distinct():
@@ -115,9 +143,7 @@ def export_document(graph: Graph, *, syntax: Syntax, number: int | None = None) 
     Raises:
         GraphNotFound: there is no such version.
     """
-    version = drawn_version(graph) if number is None else graph.versions.filter(number=number).first()
-    if version is None:
-        raise GraphNotFound(f"The graph {graph.name!r} has no version {number}.", hint="List its versions.")
+    version = drawn_version(graph) if number is None else find_version(graph, number)
     return documents.write(GraphModel.load(version), syntax)
 
 

@@ -251,3 +251,55 @@ class TestSomebodyElse:
 def test_an_id_that_is_none_is_not_found(api):
     assert api.get(GRAPHS + "not-an-id/").status_code == 404
     assert api.get(GRAPHS + "%00/").status_code == 404
+
+
+class TestVersions:
+    @pytest.fixture
+    def graph(self, owner):
+        graph = make_published(owner)
+        changed = document()
+        changed.nodes[0].position = {"x": 77, "y": 0}
+        changed.nodes[0].inputs["name"] = "somebody"
+        services.save_draft(graph, changed)
+        services.publish(graph)
+        return graph
+
+    def test_are_compared(self, api, graph):
+        since = api.get(address(graph, "diff"), {"before": 1}).data["diff"]
+        same = api.get(address(graph, "diff"), {"before": 2, "after": 2}).data["diff"]
+
+        assert "somebody" in since
+        assert same == ""
+        assert api.get(address(graph, "diff"), {"before": 7}).status_code == 404
+        assert api.get(address(graph, "diff")).status_code == 400
+
+    def test_are_rolled_back_by_a_new_one(self, api, graph):
+        answer = api.post(address(graph, "rollback"), {"version": 1}, format="json")
+
+        assert (answer.status_code, answer.data["number"]) == (200, 3)
+        assert api.get(address(graph, "diff"), {"before": 1, "after": 3}).data["diff"] == ""
+        assert api.post(address(graph, "rollback"), {"version": 9}, format="json").status_code == 404
+
+
+def test_a_graph_is_put_away_and_stays(api, owner):
+    graph = make_published(owner)
+
+    answer = api.delete(address(graph))
+
+    assert answer.status_code == 204
+    assert [one["is_archived"] for one in api.get(GRAPHS).data["results"]] == [True]
+    assert api.get(GRAPHS, {"is_archived": False}).data["results"] == []
+
+
+class TestBlocks:
+    def test_are_listed_with_what_they_take_and_give(self, api):
+        blocks = {one["id"]: one for one in api.get("/api/v1/blocks/").data}
+
+        one = blocks["llm-chat-block"]
+        assert one["credentials_required"] == ["openai"]
+        assert "prompt" in one["input_schema"]["properties"]
+        assert one["cost"]["type"] == "token"
+        assert api.get("/api/v1/blocks/llm-chat-block/").data == one
+
+    def test_that_is_not_there_is_not_found(self, api):
+        assert api.get("/api/v1/blocks/nothing/").status_code == 404

@@ -112,6 +112,7 @@ class GraphFile(TypedDict):
     format: NotRequired[Literal[1]]
     name: str
     description: NotRequired[str]
+    allowed_hosts: NotRequired[list[str] | None]
     nodes: NotRequired[list[NodeModel]]
     links: NotRequired[list[LinkModel]]
 
