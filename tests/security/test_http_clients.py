@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-#: What runs in the server. `clients/` is exempt: it runs elsewhere, and nothing here imports it (tests/clients/test_types.py).
+#: What runs in the server. `clients/` is exempt: it runs elsewhere, and nothing here imports it (tests/architecture/test_client_types.py).
 #: What starts servers on this machine asks these, and nobody else.
 LOCAL = "agentplatform/local/"
 CLIENTS = {

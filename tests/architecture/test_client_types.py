@@ -1,4 +1,4 @@
-"""The client's types are those of the API."""
+"""The Python client's types are those of the API, and the server knows nothing of its client."""
 
 from __future__ import annotations
 
