@@ -117,7 +117,8 @@ def refuse_unsafe_start(**_: Any) -> None:
 
 @signals.beat_init.connect
 def reconcile_beside_beat(**_: Any) -> None:
-    """Let beat's process find what is stuck. Registered last: an unsafe start is refused before."""
-    from executions import reconcile
+    """Let beat's process find what is stuck, and fire schedules. Registered last: an unsafe start is refused before."""
+    from executions import reconcile, schedules
 
-    threading.Thread(target=reconcile.keep_going, args=[threading.Event()], name="reconcile", daemon=True).start()
+    for name, keep in (("reconcile", reconcile.keep_going), ("schedules", schedules.keep_firing)):
+        threading.Thread(target=keep, args=[threading.Event()], name=name, daemon=True).start()

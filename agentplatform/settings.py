@@ -179,6 +179,15 @@ AGENTPLATFORM_KEEP_DELIVERIES_DAYS = env_int(
 AGENTPLATFORM_WEBHOOKS_AT_ONCE = env_int(
     "AGENTPLATFORM_WEBHOOKS_AT_ONCE", 16, minimum=1
 )  # that one web process takes; each holds a connection, and who comes beside is told to come again
+AGENTPLATFORM_MIN_SCHEDULE_INTERVAL_S = env_int(
+    "AGENTPLATFORM_MIN_SCHEDULE_INTERVAL_S", 60, minimum=1
+)  # between two times of a schedule: nobody starts something each second by mistake
+AGENTPLATFORM_SCHEDULE_GRACE_S = env_float(
+    "AGENTPLATFORM_SCHEDULE_GRACE_S", 60.0, minimum=1.0
+)  # a time that is later than this was missed: a restart of beat is none
+AGENTPLATFORM_KEEP_FIRES_DAYS = env_int(
+    "AGENTPLATFORM_KEEP_FIRES_DAYS", 90, minimum=1
+)  # what became of the times of schedules
 AGENTPLATFORM_EXTRA_BLOCKS = env_list("AGENTPLATFORM_EXTRA_BLOCKS")  # "module:LIST", beside our own and entry points
 AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS = env_list(
     "AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS"
@@ -266,6 +275,7 @@ SPECTACULAR_SETTINGS = {
         "EntryKind": "executions.engine.money.EntryKind",
         "CredentialKind": "integrations.models.KINDS",
         "DeliveryStatus": "executions.models.webhook.DeliveryStatus",
+        "FireStatus": "executions.models.schedule.FireStatus",
     },
 }
 AGENTPLATFORM_REQUESTS_PER_MINUTE = env_int(

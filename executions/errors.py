@@ -308,6 +308,14 @@ class WebhookInvalid(AppError):
     hint = "Correct the field that `path` names."
 
 
+class ScheduleInvalid(AppError):
+    """The schedule can not be like this."""
+
+    code = "SCHEDULE_INVALID"
+    status = 422
+    hint = "Correct the field that `path` names."
+
+
 class CredentialsMissing(AppError):
     """The graph needs credentials that are not there."""
 

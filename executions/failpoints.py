@@ -26,6 +26,7 @@ NAMES = frozenset(
         "before_send",
         "after_send",
         "before_reconcile_send",
+        "before_fire_commit",
         "before_renew",
     }
 )

@@ -1,4 +1,4 @@
-"""What is kept for a time only: deliveries, whose ids may come again after it."""
+"""What is kept for a time only: deliveries, whose ids may come again after it, and what became of the times of schedules."""
 
 from __future__ import annotations
 
@@ -16,11 +16,20 @@ AT_ONCE, ROUNDS = 500, 200
 
 def prune_deliveries() -> int:
     """Remove deliveries that are older than they are kept. Return how many."""
-    before = first_id_at(now() - timedelta(days=settings.AGENTPLATFORM_KEEP_DELIVERIES_DAYS))
+    return _prune("prune_deliveries", settings.AGENTPLATFORM_KEEP_DELIVERIES_DAYS)
+
+
+def prune_fires() -> int:
+    """Remove what became of times that are older than that is kept. Return how many."""
+    return _prune("prune_fires", settings.AGENTPLATFORM_KEEP_FIRES_DAYS)
+
+
+def _prune(statement: str, days: int) -> int:
+    before = first_id_at(now() - timedelta(days=days))
     removed = 0
     for _ in range(ROUNDS):
         with statements.cursor() as cursor:
-            statements.run(cursor, "prune_deliveries", before=before, limit=AT_ONCE)
+            statements.run(cursor, statement, before=before, limit=AT_ONCE)
             count = cursor.rowcount
         removed += count
         if count == 0:

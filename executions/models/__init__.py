@@ -13,6 +13,15 @@ from executions.models.ledger import (
 from executions.models.live import LiveEvent, StatusNote
 from executions.models.node_execution import NodeExecution, NodeExecutionQuerySet
 from executions.models.price import TokenPrice
+from executions.models.schedule import (
+    CatchUp,
+    Fire,
+    FireQuerySet,
+    FireStatus,
+    Overlap,
+    Schedule,
+    ScheduleQuerySet,
+)
 from executions.models.start_key import StartKey
 from executions.models.wait import Wait, WaitQuerySet
 from executions.models.webhook import Delivery, DeliveryQuerySet, DeliveryStatus, Webhook, WebhookQuerySet
@@ -22,17 +31,24 @@ __all__ = [
     "AccountQuerySet",
     "Budget",
     "BudgetQuerySet",
+    "CatchUp",
     "Delivery",
     "DeliveryQuerySet",
     "DeliveryStatus",
     "Execution",
     "ExecutionQuerySet",
+    "Fire",
+    "FireQuerySet",
+    "FireStatus",
     "Hold",
     "LedgerEntry",
     "LedgerEntryQuerySet",
     "LiveEvent",
     "NodeExecution",
     "NodeExecutionQuerySet",
+    "Overlap",
+    "Schedule",
+    "ScheduleQuerySet",
     "StartKey",
     "StatusNote",
     "TokenPrice",
