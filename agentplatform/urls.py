@@ -14,6 +14,7 @@ from agentplatform.api import Root
 from executions.api import router as executions_router
 from executions.api_live import router as live_router
 from executions.api_money import router as money_router
+from executions.api_schedules import router as schedules_router
 from executions.api_waits import router as waits_router
 from executions.api_webhooks import router as webhooks_router
 from executions.views import receive_webhook
@@ -30,6 +31,7 @@ api.registry.extend(live_router.registry)
 api.registry.extend(waits_router.registry)
 api.registry.extend(money_router.registry)
 api.registry.extend(webhooks_router.registry)
+api.registry.extend(schedules_router.registry)
 api.registry.extend(credentials_router.registry)
 
 urlpatterns = [

@@ -149,7 +149,8 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
             execution = start()
         place = reverse("execution-detail", kwargs={"pk": execution.pk}, request=request)
         headers = {"Location": place} | ({"Idempotent-Replayed": "true"} if was_there else {})
-        shown = ExecutionDetailSerializer(execution, context=self.get_serializer_context()).data
+        context = {**self.get_serializer_context(), "was_asked_for": True}
+        shown = ExecutionDetailSerializer(execution, context=context).data
         return Response(shown, status=status.HTTP_202_ACCEPTED, headers=headers)
 
 

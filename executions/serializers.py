@@ -17,7 +17,9 @@ from executions.engine.money import MOST_MICROCREDITS
 from executions.engine.status import Status
 from executions.models import Execution, NodeExecution, Wait
 from executions.retrying import Ask, Mode, Version
+from executions.serializers_schedules import StartedBySerializer
 from executions.serializers_waits import WaitSerializer
+from executions.triggers import started_by
 
 WAITS_SHOWN = 20
 
@@ -209,10 +211,18 @@ class ExecutionDetailSerializer(ExecutionSerializer):
     """An execution with what went in, what came out, and what it waits for."""
 
     waits_for = serializers.SerializerMethodField()
+    started_by = serializers.SerializerMethodField(help_text="A schedule or a webhook; null if somebody asked for it.")
 
     class Meta(ExecutionSerializer.Meta):
-        fields = [*ExecutionSerializer.Meta.fields, "waits_for", "inputs", "outputs"]
+        fields = [*ExecutionSerializer.Meta.fields, "started_by", "waits_for", "inputs", "outputs"]
         read_only_fields = fields
+
+    @extend_schema_field(StartedBySerializer(allow_null=True))
+    def get_started_by(self, execution: Execution) -> dict[str, Any] | None:
+        """Return what started it."""
+        # Whoever has just asked for it knows, and need not wait for another look.
+        started = None if self.context.get("was_asked_for") else started_by(execution.pk)
+        return started and dict(StartedBySerializer(started).data)
 
     @extend_schema_field(WaitSerializer(many=True))
     def get_waits_for(self, execution: Execution) -> list[dict[str, Any]]:

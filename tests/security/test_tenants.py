@@ -12,7 +12,7 @@ from rest_framework.viewsets import ViewSetMixin
 
 from access.models import ApiKey
 from access.scopes import ANY_KEY, READING, Scope, scope_of
-from executions import own_webhooks
+from executions import own_schedules, own_webhooks, schedules
 from executions.engine.waits import WaitKind
 from executions.models import Budget, Execution, LedgerEntry, NodeExecution, Wait
 from integrations import services as credentials
@@ -115,7 +115,8 @@ def theirs() -> dict[str, list[str]]:
     make_key(owner)
     budget = Budget.objects.create(owner=owner, scope="OWNER", scope_id=str(owner.pk), limit_microcredits=5)
     key = ApiKey.objects.get(owner=owner)
-    things = [version.graph, version, execution, wait, credential, key, webhook]
+    schedule = own_schedules.create(graph=version.graph, name="theirs", kind="cron", cron="@daily")
+    things = [version.graph, version, execution, wait, credential, key, webhook, schedule, schedules.fire_now(schedule)]
     return {"uuids": [str(one.pk) for one in things], "numbers": [str(budget.pk)]}
 
 

@@ -59,6 +59,7 @@ class ExecutionDetail(TypedDict):
     created_at: str
     started_at: str | None
     ended_at: str | None
+    started_by: StartedBy | None
     waits_for: list[Wait]
     inputs: Any
     outputs: Any
@@ -361,6 +362,19 @@ class Start(TypedDict):
     inputs: NotRequired[dict[str, Any | None]]
     priority: NotRequired[int]
     budget_microcredits: NotRequired[int]
+
+
+class StartedBy(TypedDict):
+    """What started an execution."""
+
+    kind: StartedByKindEnum
+    id: str
+    name: str
+    of: str
+    at: str
+
+
+StartedByKindEnum: TypeAlias = 'Literal["schedule", "webhook"]'
 
 
 TypeEnum: TypeAlias = 'Literal["execution.queued", "execution.running", "execution.waiting", "execution.paused", "execution.resumed", "execution.cancelling", "execution.succeeded", "execution.failed", "execution.cancelled", "execution.budget_exceeded", "node.started", "node.retrying", "node.waiting", "node.woken", "node.succeeded", "node.failed", "node.skipped", "node.incomplete", "node.cancelled"]'
