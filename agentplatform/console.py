@@ -36,6 +36,8 @@ NAVIGATION = {
         ("Where blocks are used", "widgets", "graphs.node"),
     ],
     "Triggers": [
+        ("Schedules", "schedule", "executions.schedule"),
+        ("Times of schedules", "event_available", "executions.fire"),
         ("Webhooks", "webhook", "executions.webhook"),
         ("Deliveries", "move_to_inbox", "executions.delivery"),
     ],

@@ -61,7 +61,7 @@ def update(schedule: Schedule, **fields: Any) -> Schedule:
     Raises:
         ScheduleInvalid, InputsInvalid: as for a new one.
     """
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         schedule = _locked(schedule)
         before = schedule.timing, schedule.jitter_s
         for name, value in fields.items():
@@ -75,14 +75,14 @@ def update(schedule: Schedule, **fields: Any) -> Schedule:
 
 def delete(schedule: Schedule) -> None:
     """Remove a schedule and what is known of its times. What it has started goes on."""
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         # Whoever fires it holds this lock.
         _locked(schedule).delete()
 
 
 def pause(schedule: Schedule) -> Schedule:
     """Start nothing more. What waits for its turn is left out; times that come meanwhile are no times of it."""
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         schedule = _locked(schedule)
         schedule.is_paused = True
         schedule.save(update_fields=["is_paused"])
@@ -98,7 +98,7 @@ def resume(schedule: Schedule) -> Schedule:
     Raises:
         ScheduleInvalid: it has none.
     """
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         schedule = _locked(schedule)
         if schedule.is_paused:
             schedule.is_paused, schedule.pause_reason = False, ""

@@ -3,6 +3,7 @@
 from executions.admin.execution import ExecutionAdmin
 from executions.admin.money import AccountAdmin, BudgetAdmin, LedgerEntryAdmin, TokenPriceAdmin
 from executions.admin.node_execution import NodeExecutionAdmin
+from executions.admin.schedule import FireAdmin, ScheduleAdmin
 from executions.admin.wait import WaitAdmin
 from executions.admin.webhook import DeliveryAdmin, WebhookAdmin
 
@@ -11,8 +12,10 @@ __all__ = [
     "BudgetAdmin",
     "DeliveryAdmin",
     "ExecutionAdmin",
+    "FireAdmin",
     "LedgerEntryAdmin",
     "NodeExecutionAdmin",
+    "ScheduleAdmin",
     "TokenPriceAdmin",
     "WaitAdmin",
     "WebhookAdmin",

@@ -27,6 +27,7 @@ from executions.admin.waited import wait_rows
 from executions.engine.status import NodeStatus
 from executions.models import Execution, NodeExecution, Wait
 from executions.presenting import elapsed, first_line, show_duration, show_tokens
+from executions.triggers import started_by
 from graphs.models import Graph, Node
 
 NODES_SHOWN, WAITS_SHOWN = 200, 20
@@ -126,6 +127,7 @@ class ExecutionAdmin(RetryPage):
             "outputs": shown_values(execution.outputs),
             "waits": waits,
             "to_answer": next((row["wait"] for row in waits if row["may_answer"]), None),
+            "started_by": started_by(execution.pk),
             **lineage(execution),
             **_nodes(execution),
         }
