@@ -276,6 +276,10 @@ SPECTACULAR_SETTINGS = {
         "CredentialKind": "integrations.models.KINDS",
         "DeliveryStatus": "executions.models.webhook.DeliveryStatus",
         "FireStatus": "executions.models.schedule.FireStatus",
+        "CatchUp": "executions.models.schedule.CatchUp",
+        "Overlap": "executions.models.schedule.Overlap",
+        "ScheduleKind": "executions.engine.calendar.ScheduleKind",
+        "TriggerKind": "executions.triggers.TriggerKind",
     },
 }
 AGENTPLATFORM_REQUESTS_PER_MINUTE = env_int(

@@ -222,7 +222,7 @@ class ExecutionDetailSerializer(ExecutionSerializer):
         """Return what started it."""
         # Whoever has just asked for it knows, and need not wait for another look.
         started = None if self.context.get("was_asked_for") else started_by(execution.pk)
-        return started and dict(StartedBySerializer(started).data)
+        return dict(StartedBySerializer(started).data) if started else None
 
     @extend_schema_field(WaitSerializer(many=True))
     def get_waits_for(self, execution: Execution) -> list[dict[str, Any]]:

@@ -14,8 +14,9 @@ from executions.engine.money import MOST_MICROCREDITS
 from executions.models import CatchUp, Fire, Overlap, Schedule
 from executions.own_schedules import LONGEST_INTERVAL_S, LONGEST_JITTER_S, MOST_CATCH_UP, SHOWN, coming
 from executions.serializers_webhooks import StrictBooleanField
+from executions.triggers import TriggerKind
 
-KINDS = [kind.value for kind in ScheduleKind]
+KINDS = [(kind.value, kind.value) for kind in ScheduleKind]
 
 
 class LocalOrAwareField(serializers.DateTimeField):
@@ -141,13 +142,13 @@ class _Settings(_Timing):
         required=False, min_value=0, max_value=LONGEST_JITTER_S, help_text="Each start is so much later at the most."
     )
     catch_up = serializers.ChoiceField(
-        choices=CatchUp.values, required=False, help_text="What becomes of times that were missed."
+        choices=CatchUp.choices, required=False, help_text="What becomes of times that were missed."
     )
     max_catch_up = serializers.IntegerField(
         required=False, min_value=1, max_value=MOST_CATCH_UP, help_text="Of `all`, so many are started: the last ones."
     )
     overlap = serializers.ChoiceField(
-        choices=Overlap.values, required=False, help_text="What becomes of a time while something earlier runs."
+        choices=Overlap.choices, required=False, help_text="What becomes of a time while something earlier runs."
     )
 
 
@@ -196,7 +197,7 @@ class FireSerializer(serializers.ModelSerializer[Fire]):
 class StartedBySerializer(serializers.Serializer[Any]):
     """What started an execution."""
 
-    kind = serializers.ChoiceField(choices=["schedule", "webhook"])
+    kind = serializers.ChoiceField(choices=[(kind.value, kind.value) for kind in TriggerKind])
     id = serializers.UUIDField(help_text="Of the schedule or webhook.")
     name = serializers.CharField()
     of = serializers.UUIDField(help_text="The time of the schedule, or the delivery.")
