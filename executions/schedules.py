@@ -175,7 +175,7 @@ def _fire(schedule: Schedule, time: datetime, reason: str) -> None:
 def _fire_queued(schedule_id: UUID) -> Iterator[int]:
     """Start the first that is queued, if what ran has ended."""
     with transaction.atomic(durable=True):
-        schedule = _locked(schedule_id, is_paused=False)
+        schedule = _locked(schedule_id, is_paused=False, graph__is_archived=False)
         if schedule is None or _running(schedule).exists():
             return
         fire = _queued(schedule).order_by("fire_at").first()
@@ -218,7 +218,7 @@ def _start(schedule: Schedule, execution_id: UUID | None) -> Execution:
 def _cancel_earlier(schedule_id: UUID, moment: datetime) -> None:
     """Cancel what runs, where that makes room for what is due: only what is of an earlier time, not what another has just started."""
     schedule = Schedule.objects.filter(
-        pk=schedule_id, overlap=Overlap.CANCEL, is_paused=False, due_at__lte=moment
+        pk=schedule_id, overlap=Overlap.CANCEL, is_paused=False, graph__is_archived=False, due_at__lte=moment
     ).first()
     if schedule is not None:
         cancel_all(list(_running(schedule, before=schedule.next_fire_at).values_list("pk", flat=True)))

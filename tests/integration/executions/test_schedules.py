@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
 from agentplatform.lib.clock import now
 from executions import own_schedules, pruning, schedules
+from executions.engine.calendar import next_fire
 from executions.engine.status import Status
 from executions.errors import InputsInvalid, ScheduleInvalid
 from executions.models import Execution, Fire, FireStatus, Schedule
@@ -294,6 +296,48 @@ class TestTwoBeats:
         assert schedules.fire_due(beginning(schedule)) == 1
 
 
+class TestClocksThatChange:
+    """F19 by a clock that is held: two beats look each 20 minutes, through the nights in which clocks change."""
+
+    def through(self, zone: str, night: str, **timing: Any) -> list[str]:
+        begin = datetime.fromisoformat(night).replace(tzinfo=ZoneInfo(zone))
+        schedule = make_schedule(timezone=zone, **timing)
+        schedule.set_next(next_fire(schedule.timing, begin))
+        schedule.save()
+        for number in range(3 * 8):
+            for _ in range(2):
+                schedules.fire_due(begin.astimezone(UTC) + number * 20 * MINUTE)
+        fires = schedule.fires.filter(status="FIRED").order_by("fire_at")
+        assert Execution.objects.count() == fires.count() == schedule.fires.count()
+        return [f"{fire.fire_at.astimezone(ZoneInfo(zone)):%H:%M%z}" for fire in fires]
+
+    @pytest.mark.parametrize(
+        ("zone", "night", "cron", "fired"),
+        [
+            ("Europe/Berlin", "2027-03-28T00:00", "20 2 * * *", ["03:00+0200"]),
+            ("Europe/Berlin", "2027-10-31T00:00", "20 2 * * *", ["02:20+0200"]),
+            ("America/New_York", "2027-03-14T00:00", "20 2 * * *", ["03:00-0400"]),
+            ("America/New_York", "2027-11-07T00:00", "20 1 * * *", ["01:20-0400"]),
+            (
+                "Europe/Berlin",
+                "2027-03-28T00:50",
+                "0 * * * *",
+                [f"{hour:02}:00+0{1 + (hour > 1)}00" for hour in (1, 3, 4, 5, 6, 7, 8, 9)],
+            ),
+            (
+                "America/New_York",
+                "2027-11-07T00:50",
+                "0 * * * *",
+                ["01:00-0400", "01:00-0500", *(f"{hour:02}:00-0500" for hour in range(2, 8))],
+            ),
+        ],
+    )
+    def test_leave_nothing_out_and_start_nothing_twice(self, settings, zone, night, cron, fired):
+        settings.AGENTPLATFORM_SCHEDULE_GRACE_S = 1200.0
+
+        assert self.through(zone, night, kind="cron", cron=cron) == fired
+
+
 class TestItsGraph:
     def test_pauses_it_when_it_is_archived(self):
         schedule = make_schedule()
@@ -305,6 +349,16 @@ class TestItsGraph:
         assert (schedule.is_paused, schedule.pause_reason) == (True, "GRAPH_ARCHIVED")
         assert told(schedule)[-1] == ("SKIPPED", "GRAPH_ARCHIVED")
         assert Execution.objects.count() == 0
+
+    def test_lets_what_is_queued_wait_while_it_is_archived(self):
+        schedule = make_schedule(overlap="queue")
+        schedules.fire_due(beginning(schedule))
+        schedules.fire_due(beginning(schedule) + MINUTE)
+        end_all()
+        Graph.objects.update(is_archived=True)
+
+        assert schedules.fire_due(beginning(schedule) + MINUTE) == 0
+        assert told(schedule) == [("FIRED", ""), ("QUEUED", "")]
 
     def test_takes_it_along_when_it_is_deleted(self):
         version = make_listener("a")
