@@ -63,11 +63,13 @@ def update(schedule: Schedule, **fields: Any) -> Schedule:
     """
     with transaction.atomic():
         schedule = _locked(schedule)
-        before = schedule.timing, schedule.jitter_s
+        before = {name: getattr(schedule, name) for name in WHEN}
         for name, value in fields.items():
             setattr(schedule, name, value)
-        _check(schedule, is_new_time=bool(WHEN & set(fields)))
-        if (schedule.timing, schedule.jitter_s) != before:
+        # What is over, or comes too often by now, may still be renamed.
+        is_new_time = any(getattr(schedule, name) != value for name, value in before.items())
+        _check(schedule, is_new_time=is_new_time)
+        if is_new_time:
             _plan_next(schedule)
         schedule.save()
     return schedule

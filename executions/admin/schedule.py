@@ -23,6 +23,7 @@ from executions.admin.shown import WindowAdmin, as_id, shown_moment
 from executions.models import Fire, Schedule
 
 STATUSES = {"FIRED": "success", "QUEUED": "info", "SKIPPED": "default", "MISSED": "warning", "FAILED": "danger"}
+STATES = {"on": "success", "paused": "warning", "over": "default"}
 FIRES_SHOWN = 20
 #: What a person can do with a schedule, and what is told then.
 LEVERS: dict[str, tuple[Callable[[Schedule], Any], str]] = {
@@ -36,7 +37,7 @@ LEVERS: dict[str, tuple[Callable[[Schedule], Any], str]] = {
 class ScheduleAdmin(ServiceAdmin):
     """When graphs are started by the clock."""
 
-    list_display = ["name", "graph", "owner", "shown_when", "shown_next", "shown_next_utc", "is_paused"]
+    list_display = ["name", "graph", "owner", "shown_when", "shown_next", "shown_next_utc", "shown_state"]
     list_display_links = ["name"]
     list_filter = ["is_paused", "kind"]
     list_select_related = ["graph", "owner"]
@@ -127,13 +128,17 @@ class ScheduleAdmin(ServiceAdmin):
 
     @display(description="Next, in its zone")
     def shown_next(self, schedule: Schedule) -> str:
-        if schedule.is_paused:
-            return f"paused {schedule.pause_reason}".strip()
-        return _shown_in(schedule.next_fire_at, schedule) if schedule.next_fire_at else "none"
+        return _shown_in(schedule.next_fire_at, schedule) if schedule.next_fire_at and not schedule.is_paused else ""
 
     @display(description="Next, in UTC")
     def shown_next_utc(self, schedule: Schedule) -> str:
         return "" if schedule.is_paused else shown_moment(schedule.next_fire_at)
+
+    @display(description="State", label=STATES)
+    def shown_state(self, schedule: Schedule) -> str:
+        if schedule.is_paused:
+            return "paused"
+        return "on" if schedule.next_fire_at else "over"
 
 
 @admin.register(Fire)

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from agentplatform.lib.clock import now
 from executions import schedules
 from executions.models import Execution, Fire, Schedule
 from tests.factories import make_user
@@ -137,6 +138,20 @@ class TestASchedule:
 
         after = Schedule.objects.get()
         assert (after.name, after.next_fire_at, after.at) == ("other", schedule.next_fire_at, schedule.at)
+
+    def test_that_is_over_can_still_be_renamed(self, console):
+        schedule = make_schedule(kind="once", at=now() + timedelta(minutes=1))
+        assert schedule.next_fire_at is not None
+        schedules.fire_due(schedule.next_fire_at)
+        Schedule.objects.update(at=now() - timedelta(days=1))
+        form = console.get(at("schedule", "change", schedule.pk)).context["adminform"].form
+        sent = {name: "" if form[name].value() is None else form[name].value() for name in form.fields}
+
+        answer = console.post(at("schedule", "change", schedule.pk), sent | {"name": "other", "inputs": "{}"})
+
+        after = Schedule.objects.get()
+        assert (answer.status_code, after.name, after.next_fire_at) == (302, "other", None)
+        assert "over" in text_of(console.get(at("schedule")))
 
     def test_is_paused_resumed_and_fired(self, console):
         schedule = make_schedule()
