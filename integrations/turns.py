@@ -25,6 +25,8 @@ SCRIPTS = {
 }
 #: Who stands in line asks at least so often, and loses its place if it has not asked for so long.
 ASK_AGAIN_S, PATIENCE_S = 5.0, 15.0
+#: Who went away until its turn may come so much later.
+PATIENCE_AWAY_S = 60.0
 #: So many leases are renewed in the time of one.
 RENEWALS = 3
 #: How long the server may be away, try by try, before nobody waits for it any longer.
@@ -111,7 +113,7 @@ class Table:
                 round(interval),
                 limits.burst,
                 round(limits.lease_s * 1000),
-                round(PATIENCE_S * 1000),
+                round((PATIENCE_AWAY_S if is_leaving else PATIENCE_S) * 1000),
                 int(is_leaving),
             ],
         )
@@ -166,6 +168,7 @@ class Table:
             try:
                 return await self._run(script, keys, values)
             except (RedisError, OSError, TimeoutError) as error:
+                _end_if_cancelled()
                 if pause_s is None:
                     raise RateLimiterUnavailable from error
                 await asyncio.sleep(pause_s)
@@ -177,4 +180,13 @@ class Table:
 
             self._redis = Redis.from_url(self._url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
         async with self._connections:
-            return await self._redis.eval(SCRIPTS[script], len(keys), *keys, *values)
+            answer = await self._redis.eval(SCRIPTS[script], len(keys), *keys, *values)
+        _end_if_cancelled()
+        return answer
+
+
+def _end_if_cancelled() -> None:
+    """End what was cancelled meanwhile: the client of Redis may swallow that, and answer as if nobody had asked to stop."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError

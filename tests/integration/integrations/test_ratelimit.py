@@ -27,6 +27,8 @@ from tests.scale import many
 from tests.servers import wait_until
 
 _names = count(1)
+#: The server notes a command some time after the script that gives it has read the clock: on a busy machine so much later.
+LATE_S = 0.05
 #: A test that waits longer than this waits for ever.
 LONGEST_S = 60
 
@@ -186,6 +188,15 @@ class TestSlots:
                 async with asyncio.timeout(0.3), shared.of("a"):
                     raise AssertionError("A slot was given twice.")
 
+    async def test_are_not_waited_for_any_longer_by_who_was_told_to_stop(self):
+        one = limiter(1)
+
+        async with one:
+            for pause_s in [0.0005 * step for step in range(1, 60)]:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(5), asyncio.timeout(pause_s):
+                        await one.of().acquire()
+
     async def test_stay_held_for_longer_than_a_lease(self, server):
         one = limiter(1, lease_s=0.6)
 
@@ -258,9 +269,8 @@ class TestTurns:
             asyncio.run(come_and_go())
             wait_until(lambda: len(given_at) == len(pauses))
 
-        for window_s in (0.01, 0.05, 0.2, 1.0):
-            # The monitor writes microseconds after the script has read its clock.
-            assert most_in(given_at, window_s - 0.001) <= rate * window_s + burst
+        for window_s in (0.1, 0.3, 1.0):
+            assert most_in(given_at, window_s - LATE_S) <= rate * window_s + burst
 
     @pytest.mark.slow
     def test_are_shared_by_five_hundred_in_four_processes(self, redis_url):
@@ -274,7 +284,7 @@ class TestTurns:
         assert codes == [0, 0, 0, 0]
         assert [herd.inside for herd in four] == [waiters // 4] * 4
         for window_s in (0.1, 1.0, 3.0):
-            assert most_in(given_at, window_s - 0.001) <= rate * window_s + burst
+            assert most_in(given_at, window_s - LATE_S) <= rate * window_s + burst
 
 
 class TestALongWait:

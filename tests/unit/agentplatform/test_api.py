@@ -36,6 +36,7 @@ def test_our_error_keeps_its_code_hint_and_path():
         "message": "The teapot is full.",
         "hint": "Pour some tea first.",
         "path": "pot.level",
+        "errors": [{"path": "pot.level", "code": "TEAPOT_IS_FULL", "message": "The teapot is full."}],
     }
 
 
