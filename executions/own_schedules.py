@@ -28,6 +28,8 @@ from integrations.masks import mask_for
 #: So many of the coming times are compared with the shortest interval that is allowed.
 LOOKED_AHEAD = 50
 MOST_CATCH_UP, LONGEST_JITTER_S, LONGEST_INTERVAL_S = 100, 3600, 366 * 86_400
+#: Of times that are named: in any zone, and with what comes after, a calendar has them.
+FIRST_YEAR, LAST_YEAR = 2000, 2999
 SHOWN = 5
 PAUSED = "SCHEDULE_PAUSED"
 WHEN = frozenset({"kind", "cron", "every_s", "at", "timezone", "jitter_s"})
@@ -221,6 +223,8 @@ def _check_once(schedule: Schedule) -> None:
 
 def _moment_in(schedule: Schedule) -> datetime | None:
     """Return its time; one that names no zone is of the schedule's."""
+    if schedule.at is not None and not FIRST_YEAR <= schedule.at.year <= LAST_YEAR:
+        raise ScheduleInvalid(f"A time lies in the years from {FIRST_YEAR} to {LAST_YEAR}.", path="at")
     if schedule.at is None or schedule.at.tzinfo is not None:
         return schedule.at
     return moment_of(schedule.at, ZoneInfo(schedule.timezone))
