@@ -329,7 +329,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = Path(env_str("AGENTPLATFORM_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 WHITENOISE_USE_FINDERS = IS_DEVELOPMENT  # no collectstatic step before the first page
 WHITENOISE_AUTOREFRESH = IS_DEVELOPMENT
-MEDIA_ROOT = Path(env_str("AGENTPLATFORM_MEDIA_ROOT", str(BASE_DIR / ".local" / "media")))  # values too large for a row
+MEDIA_ROOT = Path(env_str("AGENTPLATFORM_MEDIA_ROOT", str(BASE_DIR / ".local" / "media")))  # nothing is kept there yet
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
