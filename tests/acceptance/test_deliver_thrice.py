@@ -11,12 +11,12 @@ from blocks import registry
 from tests.acceptance.crew import assert_all_ended_well, start_many, two_ways, working
 from tests.acceptance.postman import Postman
 from tests.acceptance.probes import PROBES, ActOnce
-from tests.scale import many
+from tests.scale import long, many
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(many(40), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [10, pytest.param(many(40), marks=[pytest.mark.slow, long])])
 def test_what_is_delivered_thrice_happens_once(count, redis_url, tmp_path):
     registry.register(*PROBES)
     elsewhere = re.sub(r"\d+$", lambda number: str(int(number[0]) + 8), redis_url)

@@ -14,11 +14,13 @@ from tests.faults.load import Load
 from tests.faults.shapes import make_diamond, make_items, make_one
 from tests.faults.sound import assert_sound
 from tests.faults.stack import Stack
+from tests.scale import long
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.slow
 
 
+@long
 def test_nothing_is_interrupted_when_workers_are_replaced_one_by_one(stack: Stack, load: Load):
     crew = [("one", "default"), ("two", "default"), ("cpu", "cpu")]
     for name, queue in crew:

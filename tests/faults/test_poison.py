@@ -10,6 +10,7 @@ from tests.faults.load import Load
 from tests.faults.shapes import make_diamond, make_one
 from tests.faults.sound import assert_sound
 from tests.faults.stack import Stack
+from tests.scale import long
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +42,7 @@ def test_what_ends_the_whole_worker_is_given_up_after_three(stack: Stack, load: 
     assert worker.deaths == [3, 3, 3]
 
 
+@long
 def test_those_beside_what_ends_the_worker_are_not_given_up_with_it(stack: Stack, load: Load):
     worker = stack.worker("one", is_kept=True, concurrency=12)
     worker.wait()

@@ -17,6 +17,7 @@ from tests.factories import make_published
 from tests.faults.load import Load
 from tests.faults.sound import GRACE_S
 from tests.faults.stack import Stack
+from tests.scale import long
 from tests.schedules import every, make_schedule
 from tests.servers import wait_until
 
@@ -86,6 +87,7 @@ def test_a_beat_that_was_away_does_what_the_schedule_says(stack: Stack, load: Lo
     assert list(invariants.check(grace_s=GRACE_S, only=["I7"])) == []
 
 
+@long
 def test_a_schedule_goes_on_after_the_database_was_away(stack: Stack, load: Load, settings: Any):
     settings.AGENTPLATFORM_MIN_SCHEDULE_INTERVAL_S = 1
     schedule = make_schedule(**every(1))
