@@ -273,13 +273,13 @@ SPECTACULAR_SETTINGS = {
         "WaitStatus": "executions.engine.waits.WaitStatus",
         "WaitKind": "executions.engine.waits.WaitKind",
         "EntryKind": "executions.engine.money.EntryKind",
+        "ScheduleKind": "executions.serializers_schedules.KINDS",
+        "TriggerKind": "executions.triggers.TriggerKind",
         "CredentialKind": "integrations.models.KINDS",
         "DeliveryStatus": "executions.models.webhook.DeliveryStatus",
         "FireStatus": "executions.models.schedule.FireStatus",
         "CatchUp": "executions.models.schedule.CatchUp",
         "Overlap": "executions.models.schedule.Overlap",
-        "ScheduleKind": "executions.engine.calendar.ScheduleKind",
-        "TriggerKind": "executions.triggers.TriggerKind",
     },
 }
 AGENTPLATFORM_REQUESTS_PER_MINUTE = env_int(

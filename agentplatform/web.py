@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -40,6 +41,10 @@ def share_connections() -> None:
             "timeout": POOL_WAIT_S,
             "reconnect_timeout": RETRY_S,
         }
+
+
+#: Of what is too large, so much is read and dropped at most, and for so long.
+MOST_DISCARDED, DISCARD_S = 128 * 1024 * 1024, 10.0
 
 
 class RequestTooLarge(AppError):
@@ -83,7 +88,7 @@ class Web(ASGIHandler):
         except TooManyDeliveries as error:
             await _refuse(send, error, (b"retry-after", str(BUSY_S).encode()))
         except (RequestTooLarge, PayloadTooLarge) as error:
-            # What is still being sent is not read any more.
+            await _discard(scope, receive)
             await _refuse(send, error, (b"connection", b"close"))
 
     async def _take(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -122,6 +127,22 @@ class Web(ASGIHandler):
         if _announced(scope) > most:
             raise refusal
         await super().__call__(scope, receive_no_more, send)
+
+
+async def _discard(scope: dict[str, Any], receive: Receive) -> None:
+    """Let somebody finish sending who would otherwise find the connection broken instead of the answer; up to a size, and a time."""
+    if b"expect" in dict(scope["headers"]):
+        return  # who asks before sending has sent nothing yet
+    got = 0
+    try:
+        async with asyncio.timeout(DISCARD_S):
+            while got < MOST_DISCARDED:
+                message = await receive()
+                got += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
+    except TimeoutError:
+        return
 
 
 def _announced(scope: dict[str, Any]) -> int:
