@@ -59,6 +59,7 @@ def test_ends_with_an_error_if_the_model_refuses():
     assert Execution.objects.get().status == Status.FAILED
 
 
+@pytest.mark.slow
 def test_does_not_make_the_graph_twice():
     run_demo(Answer("One."))
     run_demo(Answer("One."))

@@ -33,7 +33,7 @@ from tests.invariants import assert_invariants_hold
 from tests.servers import wait_until
 from tests.waiters import wait_of, waiter, waiting_graph
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 ASK = {"approval": {"title": "Send it?"}}
 EXTRA = {"AGENTPLATFORM_EXTRA_BLOCKS": f"{BLOCKS['AGENTPLATFORM_EXTRA_BLOCKS']},tests.waiters:WAITERS"}

@@ -28,7 +28,7 @@ from tests.factories import make_user
 from tests.live import token_of
 from tests.servers import Web, running_web, running_worker, wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 SHORTEN = {
     "format": 1,

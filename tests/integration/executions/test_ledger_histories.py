@@ -26,7 +26,7 @@ from tests.factories import claim_all, make_batch, make_ended
 from tests.integration.executions.paying import assert_adds_up, begun, make_payer, paid, published
 from tests.scale import many
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 KEYS = ("a", "b", "c")
 #: The clock of the database stands still in the one transaction of a test, however long that takes.
