@@ -1,4 +1,4 @@
-"""The web's own handler: what is too large is not read, and a request stays on one thread."""
+"""The web's own handler: what is too large is not taken, and a request stays on one thread."""
 
 from __future__ import annotations
 
@@ -55,12 +55,14 @@ def handler() -> web.Web:
 
 
 async def post(
-    to: str, *pieces: bytes, length: int | None = None, handler: web.Web
+    to: str, *pieces: bytes, length: int | None = None, asks_first: bool = False, handler: web.Web
 ) -> tuple[int, dict[str, str], bytes, int]:
     """Send a body in pieces; return status, headers and body of the answer, and how many pieces were read."""
     headers = [(b"host", b"testserver"), (b"content-type", b"application/json")]
     if length is not None:
         headers.append((b"content-length", str(length).encode()))
+    if asks_first:
+        headers.append((b"expect", b"100-continue"))
     scope = {
         "type": "http",
         "method": "POST",
@@ -93,17 +95,36 @@ class TestABody:
         assert (status, body, SEEN) == (200, b"taken", [most])
 
     @pytest.mark.parametrize(("to", "most"), [("/sizes", 2000), ("/webhooks/x", 1000)])
-    async def test_is_not_read_where_it_says_that_it_is_too_large(self, to, most, handler):
+    async def test_is_heard_out_and_dropped_where_it_says_that_it_is_too_large(self, to, most, handler):
         status, headers, body, read = await post(to, b"x", length=most + 1, handler=handler)
 
         code = "REQUEST_TOO_LARGE" if to == "/sizes" else "PAYLOAD_TOO_LARGE"
-        assert (status, headers["connection"], read, SEEN) == (413, "close", 0, [])
+        assert (status, headers["connection"], read, SEEN) == (413, "close", 1, [])
         assert json.loads(body)["code"] == code
 
-    async def test_is_read_no_further_where_it_does_not_say(self, handler):
+    async def test_is_heard_out_and_dropped_where_it_turns_out_to_be_too_large(self, handler):
         status, _, _, read = await post("/webhooks/x", *[b"x" * 400] * 100, handler=handler)
 
-        assert (status, read, SEEN) == (413, 3, [])
+        assert (status, read, SEEN) == (413, 100, [])
+
+    async def test_is_not_waited_for_where_its_sender_asks_first(self, handler):
+        status, _, _, read = await post("/sizes", b"x", length=2001, asks_first=True, handler=handler)
+
+        assert (status, read, SEEN) == (413, 0, [])
+
+    async def test_is_not_heard_out_for_ever(self, monkeypatch, handler):
+        monkeypatch.setattr(web, "MOST_DISCARDED", 4000)
+
+        status, _, _, read = await post("/webhooks/x", *[b"x" * 400] * 100, handler=handler)
+
+        assert (status, read, SEEN) == (413, 13, [])
+
+    async def test_is_not_waited_for_where_it_never_comes(self, monkeypatch, handler):
+        monkeypatch.setattr(web, "DISCARD_S", 0.01)
+
+        status, _, _, read = await post("/sizes", length=2001, handler=handler)
+
+        assert (status, read, SEEN) == (413, 0, [])
 
 
 class TestDeliveries:
