@@ -17,6 +17,7 @@ from pydantic_core import to_json
 
 from executions import launch, outbox, statements
 from executions.engine.status import Status
+from executions.errors import OwnerInactive
 from executions.models import Execution
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,9 @@ def enter(execution: Execution) -> None:
     """Write a new execution. Where its owner is clearly below the limits it is sent at once, else it waits in line.
 
     Both only after the commit: also if that is the caller's transaction.
+
+    Raises:
+        OwnerInactive: its owner may not log in.
     """
     with statements.cursor() as cursor:
         statements.run(
@@ -55,7 +59,8 @@ def enter(execution: Execution) -> None:
             margin=MARGIN,
         )
         row = cursor.fetchone()
-    assert row is not None
+    if row is None:
+        raise OwnerInactive
     execution.created_at, execution.launched_at, execution.launches, may_be_next = row
     execution._state.adding, execution._state.db = False, connection.alias
     # The row is the real outbox: what is lost from here on, reconcile finds.

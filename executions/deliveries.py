@@ -14,7 +14,7 @@ from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
 from agentplatform.lib.ids import uuid7
 from executions import payloads, services, statements, waits
-from executions.errors import DeliveryIdTaken, NestedTooDeep
+from executions.errors import DeliveryIdTaken, NestedTooDeep, OwnerInactive
 from executions.inputs import declared_inputs
 from executions.models import Delivery, DeliveryStatus, Execution, Webhook
 from executions.payloads import Received
@@ -116,8 +116,15 @@ def _try_again(webhook: Webhook, received: Received, earlier: Delivery, version_
 
 
 def _carry_out(delivery: Delivery, received: Received, version_id: UUID | None) -> Execution | None:
-    """Give a delivery that was written down to those who wait for it; start the graph if nobody does."""
+    """Give a delivery that was written down to those who wait for it; start the graph if nobody does.
+
+    Raises:
+        OwnerInactive: its owner may not log in.
+        AppError: the graph can not be started with it.
+    """
     webhook = delivery.webhook
+    if not webhook.owner.is_active:
+        raise OwnerInactive
     if webhook.event_name and waits.tell(owner_id=webhook.owner_id, name=webhook.event_name, payload=received.payload):
         delivery.status, delivery.execution_id = DeliveryStatus.ANSWERED, None
         Delivery.objects.filter(pk=delivery.pk).update(status=delivery.status, execution_id=None)

@@ -316,6 +316,14 @@ class ScheduleInvalid(AppError):
     hint = "Correct the field that `path` names."
 
 
+class OwnerInactive(AppError):
+    """Nothing is started for somebody who may not log in."""
+
+    code = "OWNER_INACTIVE"
+    status = 409
+    hint = "Let the owner log in again; what was refused meanwhile can be sent or fired once more."
+
+
 class CredentialsMissing(AppError):
     """The graph needs credentials that are not there."""
 

@@ -139,6 +139,7 @@ def retry(execution: Execution, ask: Ask, *, owner_id: int, budget_microcredits:
         AmountInvalid: the budget is no amount.
         NotEnded, RetryInvalid, InputsInvalid, NothingToRetry: as `preview`.
         CredentialsMissing: a node that runs again needs a credential that is not there.
+        OwnerInactive: the owner may not log in.
     """
     prepared = _prepare(execution, ask)
     new = Execution(

@@ -218,7 +218,12 @@ def _start(schedule: Schedule, execution_id: UUID | None) -> Execution:
 def _cancel_earlier(schedule_id: UUID, moment: datetime) -> None:
     """Cancel what runs, where that makes room for what is due: only what is of an earlier time, not what another has just started."""
     schedule = Schedule.objects.filter(
-        pk=schedule_id, overlap=Overlap.CANCEL, is_paused=False, graph__is_archived=False, due_at__lte=moment
+        pk=schedule_id,
+        overlap=Overlap.CANCEL,
+        is_paused=False,
+        graph__is_archived=False,
+        owner__is_active=True,
+        due_at__lte=moment,
     ).first()
     if schedule is not None:
         cancel_all(list(_running(schedule, before=schedule.next_fire_at).values_list("pk", flat=True)))

@@ -47,6 +47,7 @@ def start(
         VersionNotPublished: the version does not exist or is a draft.
         CredentialsMissing: a node needs a credential that is not there.
         InputsInvalid: an input is missing, unknown or can not be stored.
+        OwnerInactive: the owner may not log in.
     """
     graph_id = _graph_of(version_id)
     plan = plan_of(version_id)

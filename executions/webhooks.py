@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
 from pydantic_core import to_json
 
 from agentplatform.lib import crypto
@@ -98,7 +99,7 @@ def _take(webhook: Webhook, received: Received, version_id: UUID | None) -> Rece
 
 
 def _find(webhook_id: UUID) -> tuple[Webhook | None, UUID | None]:
-    """Return a webhook, and the version that it starts. One whose owner may not log in is turned off."""
+    """Return a webhook, and the version that it starts; of its owner, whether they may log in."""
     with statements.cursor() as cursor:
         statements.run(cursor, "find_webhook", id=webhook_id)
         row = cursor.fetchone()
@@ -116,12 +117,13 @@ def _find(webhook_id: UUID) -> tuple[Webhook | None, UUID | None]:
         mapping,
         event_name,
         is_enabled,
+        is_owner_active,
         version_id,
     ) = row
     webhook = Webhook(
         id=id_,
         graph_id=graph_id,
-        owner_id=owner_id,
+        owner=get_user_model()(pk=owner_id, is_active=is_owner_active),
         scheme=scheme,
         previous_until=previous_until,
         events=events,

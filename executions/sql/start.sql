@@ -1,6 +1,7 @@
 -- Write a new execution: admitted at once where nobody can mind, else to wait for `admit`, which counts under a lock.
 -- Safe: nobody is locked here, so starts of the same instant do not see each other. That is what the margin is for, and why it takes an execution that
 -- stands by itself in its transaction: what a transaction holds back is not counted elsewhere. Whoever has others of his own in line stands behind them.
+-- No row comes back for an owner who may not log in: this is the one place that every door comes through.
 WITH mine AS MATERIALIZED (
     SELECT count(*) AS count FROM (
         SELECT FROM executions_execution
@@ -35,4 +36,5 @@ SELECT %(id)s, %(graph_id)s, %(version_id)s, %(owner_id)s, 'QUEUED', %(priority)
        %(segments_done)s::smallint[], %(plan_mark)s, false, false, '', '', '', '',
        0, 0, 0, statement_timestamp(), CASE WHEN at_once THEN statement_timestamp() END, at_once::int
 FROM going
+WHERE EXISTS (SELECT FROM auth_user WHERE id = %(owner_id)s AND is_active)
 RETURNING created_at, launched_at, launches, (SELECT mine.count < %(per_owner)s OR NOT line.is_there FROM mine, line) AS may_be_next

@@ -248,6 +248,14 @@ class TestACall:
         assert (ended.status, ended.error_message) == (Status.SUCCEEDED, "")
         assert ended.outputs == {"result": {"result": 7}}
 
+    def test_goes_on_although_its_owner_may_not_log_in_any_more(self, owner):
+        calls = make_execution(calling(owner, "agent-block", agent_id=str(echo(owner).graph_id), inputs={"item": 7}))
+        type(owner).objects.filter(pk=owner.pk).update(is_active=False)
+
+        ended = drive(calls)
+
+        assert (ended.status, ended.outputs) == (Status.SUCCEEDED, {"result": {"result": 7}})
+
     def test_leaves_links_both_ways(self, owner):
         child = echo(owner)
 

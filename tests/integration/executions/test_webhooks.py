@@ -26,7 +26,7 @@ from executions.models import Delivery, DeliveryStatus, Execution, Wait, Webhook
 from executions.webhooks import WebhookHandler
 from integrations import signatures
 from integrations.signatures import SignatureScheme
-from tests.factories import make_execution, make_user
+from tests.factories import make_execution
 from tests.waiters import make_wait
 from tests.webhooks import DATA, Sender, as_form, github_payload, make_listener, make_sender
 
@@ -358,14 +358,6 @@ class TestWhatIsNotTaken:
             "WEBHOOK_DISABLED",
         )
         assert (Delivery.objects.get().payload, started()) == (PAYLOAD, [])
-
-    def test_is_ignored_where_its_owner_may_not_log_in(self):
-        owner = make_user()
-        sender = make_sender(make_listener("payload", owner=owner))
-        owner.is_active = False
-        owner.save()
-
-        assert sender.send(PAYLOAD).json()["reason"] == "WEBHOOK_DISABLED"
 
     def test_is_refused_and_tried_again_where_the_graph_needs_more(self):
         sender = make_sender(make_listener("order", "name"))
