@@ -54,7 +54,7 @@ class DatabaseUnavailable(exceptions.APIException):
 def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn any foreseen error into problem+json: a stable code, a message, a hint, and where it is."""
     if isinstance(error, AppError):
-        problem = {**error.as_dict(), **_several(error)}
+        problem = {**error.as_dict(), **error.facts, **_several(error)}
         wait_s = getattr(error, "retry_after_s", None)
         headers = {"Retry-After": str(ceil(wait_s))} if wait_s else None
         return _problem(status=error.status, body=problem, headers=headers)

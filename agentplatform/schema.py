@@ -15,6 +15,10 @@ PROBLEM = {
         "message": {"type": "string"},
         "hint": {"type": "string", "description": "What to do about it."},
         "path": {"type": "string", "description": "The field that is wrong, if it is one."},
+        "shortfall_microcredits": {
+            "type": "integer",
+            "description": "How much there is too little of credit or of a budget (402).",
+        },
         "errors": {
             "type": "array",
             "description": "Everything that is wrong, field by field.",

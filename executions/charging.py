@@ -26,6 +26,7 @@ Place = tuple[UUID, str, Path]
 
 #: So many executions are looked after at once.
 AT_ONCE = 200
+#: How people are told whose a budget is.
 OF_SCOPE = {
     BudgetScope.EXECUTION: "this execution",
     BudgetScope.GRAPH: "its graph",

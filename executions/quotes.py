@@ -9,11 +9,13 @@ from typing import Any
 from django.conf import settings
 
 from agentplatform.lib.clock import now
+from agentplatform.lib.errors import AppError
 from blocks import registry
 from blocks.sdk import Block, BlockCostConfig, BlockError, Placement, Usage
 from executions import prices
 from executions.engine.plan import PlanNode
 from executions.engine.pricing import MAX_MICROCREDITS, Price, PriceList, cost_of, cost_of_tokens, most_of
+from graphs.pins import parse
 
 #: A token for every so many bytes of what a block is given: usual texts take fewer.
 BYTES_PER_TOKEN = 2
@@ -50,6 +52,20 @@ def hold_for(node: PlanNode, values: Mapping[str, Any], *, is_own_key: bool) -> 
         )
         for price in found
     )
+
+
+def costs(node: PlanNode) -> bool:
+    """Say whether a node may cost the platform something at all."""
+    try:
+        return registry.get(node.block_id).cost_config is not None
+    except AppError:
+        return False
+
+
+def is_known_before(node: PlanNode) -> bool:
+    """Say whether the constants of a node tell the least that is held for it: not where a link may say what decides that."""
+    linked = {parse(feed.address).name for feed in node.feeds}
+    return linked.isdisjoint((*MODEL_PINS, LIMIT_PIN))
 
 
 async def ready(block: type[Block]) -> None:

@@ -15,7 +15,7 @@ from django.db import transaction
 from agentplatform.lib.errors import AppError
 from agentplatform.lib.ids import uuid7
 from blocks.sdk import Effects
-from executions import admission, budgets, history, keys, statements
+from executions import admission, affording, budgets, history, keys, statements
 from executions.engine.items import Outcome, Path
 from executions.engine.money import BudgetScope
 from executions.engine.plan import Plan, PlanNode
@@ -139,6 +139,7 @@ def retry(execution: Execution, ask: Ask, *, owner_id: int, budget_microcredits:
         AmountInvalid: the budget is no amount.
         NotEnded, RetryInvalid, InputsInvalid, NothingToRetry: as `preview`.
         CredentialsMissing: a node that runs again needs a credential that is not there.
+        BudgetExceeded: there is surely not enough credit or budget for what runs again.
         OwnerInactive: the owner may not log in.
     """
     prepared = _prepare(execution, ask)
@@ -155,6 +156,8 @@ def retry(execution: Execution, ask: Ask, *, owner_id: int, budget_microcredits:
     )
     budget = budgets.remaining_of(execution.pk) if budget_microcredits is None else budget_microcredits
     keys.refuse_missing(prepared.plan, owner_id, only=prepared.reuse.affected)
+    will_run = {key for key, _ in prepared.reuse.will_run}
+    affording.refuse_unpayable(new, budget_microcredits=budget, only=will_run)
     with transaction.atomic():
         if budget is not None:
             budgets.limit(BudgetScope.EXECUTION, new.pk, budget, owner_id=owner_id)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from agentplatform.lib.ids import uuid7
-from executions import admission, budgets, keys
+from executions import admission, affording, budgets, keys
 from executions.engine.money import BudgetScope
 from executions.errors import VersionNotPublished, WaitTimedOut
 from executions.estimates import estimate
@@ -47,6 +47,7 @@ def start(
         VersionNotPublished: the version does not exist or is a draft.
         CredentialsMissing: a node needs a credential that is not there.
         InputsInvalid: an input is missing, unknown or can not be stored.
+        BudgetExceeded: there is surely not enough credit or budget for it.
         OwnerInactive: the owner may not log in.
     """
     graph_id = _graph_of(version_id)
@@ -62,6 +63,7 @@ def start(
         priority=priority,
         api_key=api_key,
     )
+    affording.refuse_unpayable(execution, budget_microcredits=budget_microcredits)
     if budget_microcredits is not None:
         # Before the execution, which may be sent as soon as it is written.
         budgets.limit(BudgetScope.EXECUTION, execution.pk, budget_microcredits, owner_id=owner_id)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class AppError(Exception):
     """An error with a stable `code`, the HTTP `status` a door answers with, and a `hint` for the user."""
@@ -9,6 +12,8 @@ class AppError(Exception):
     code: str = "ERROR"
     status: int = 400
     hint: str = ""
+    #: What a program may want to know beside the code: numbers, by name.
+    facts: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, message: str = "", *, hint: str | None = None, path: str = "") -> None:
         self.message = message or (self.__doc__ or "").strip().splitlines()[0]

@@ -26,6 +26,7 @@ class GiveConstantBlock(Block):
     description = "One value, kept in one place, for several nodes."
     placement = Placement.INLINE
     input_schema, output_schema = GiveConstantInput, GiveConstantOutput
+    always_yields = frozenset({"output"})
     examples = (Example(given={"value": {"a": 1}}, gives=[("output", {"a": 1})]),)
 
     async def execute(self, input_data: GiveConstantInput) -> AsyncIterator[tuple[str, Any]]:

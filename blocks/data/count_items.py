@@ -26,6 +26,7 @@ class CountItemsBlock(Block):
     description = "Gives the number of items of a list or a dict."
     placement = Placement.INLINE
     input_schema, output_schema = CountItemsInput, CountItemsOutput
+    always_yields = frozenset({"output"})
     examples = (
         Example(given={"items": ["a", "b"]}, gives=[("output", 2)]),
         Example(given={"items": {}}, gives=[("output", 0)]),

@@ -28,6 +28,7 @@ class DumpJsonBlock(Block):
     description = "Writes a value as JSON text."
     placement = Placement.INLINE
     input_schema, output_schema = DumpJsonInput, DumpJsonOutput
+    always_yields = frozenset({"output"})
     examples = (
         Example(given={"value": {"a": "ä"}}, gives=[("output", '{"a": "ä"}')]),
         Example(given={"value": [1], "indent": 2}, gives=[("output", "[\n  1\n]")]),

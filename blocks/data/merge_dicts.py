@@ -26,6 +26,7 @@ class MergeDictsBlock(Block):
     description = "Gives one dict with the entries of several."
     placement = Placement.INLINE
     input_schema, output_schema = MergeDictsInput, MergeDictsOutput
+    always_yields = frozenset({"output"})
     examples = (Example(given={"dicts": [{"a": 1, "b": 1}, {"b": 2}]}, gives=[("output", {"a": 1, "b": 2})]),)
 
     async def execute(self, input_data: MergeDictsInput) -> AsyncIterator[tuple[str, Any]]:

@@ -53,6 +53,7 @@ class SendRequestBlock(Block):
     # Not `TIMEOUT`, which may cut off a request that must not be repeated.
     retry = Retry(on=("HTTP_BAD_ANSWER", "HTTP_TIMEOUT", "HTTP_UNREACHABLE", "PROVIDER_ERROR", "RATE_LIMITED"))
     input_schema, output_schema = SendRequestInput, SendRequestOutput
+    always_yields = frozenset({"status", "headers", "body"})
     examples = (
         Example(
             given={"url": "{server}/item", "query": {"id": 7}},

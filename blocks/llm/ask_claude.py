@@ -44,6 +44,7 @@ class AskClaudeBlock(Block):
     cost_config = BlockCostConfig("token", 0.000075, "anthropic")
     retry = RETRY
     input_schema, output_schema = AskClaudeInput, AskClaudeOutput
+    always_yields = frozenset({"response", "usage"})
     examples = (
         Example(
             given={"prompt": "Name a drink.", "model": "small"},

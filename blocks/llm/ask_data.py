@@ -40,6 +40,7 @@ class AskDataBlock(Block):
     cost_config = COST
     retry = RETRY
     input_schema, output_schema = AskDataInput, AskDataOutput
+    always_yields = frozenset({"data", "usage"})
     examples = (
         Example(
             given={"prompt": "Name a drink.", "model": "small", "json_schema": SCHEMA},

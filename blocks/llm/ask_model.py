@@ -30,6 +30,7 @@ class AskModelBlock(Block):
     cost_config = COST
     retry = RETRY
     input_schema, output_schema = AskingInput, AskModelOutput
+    always_yields = frozenset({"response", "usage"})
     examples = (
         Example(
             given={"prompt": "Name a drink.", "system": "One word.", "model": "small", "temperature": 0},

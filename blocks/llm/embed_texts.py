@@ -43,6 +43,7 @@ class EmbedTextsBlock(Block):
     cost_config = replace(COST, at_most=0)  # of tokens made: none are
     retry = RETRY
     input_schema, output_schema = EmbedTextsInput, EmbedTextsOutput
+    always_yields = frozenset({"embeddings", "usage"})
     examples = (
         Example(
             given={"texts": ["tea", "coffee"], "model": "small"},

@@ -44,6 +44,7 @@ class SummarizeTextBlock(Block):
     cost_config = COST
     retry = RETRY
     input_schema, output_schema = SummarizeTextInput, SummarizeTextOutput
+    always_yields = frozenset({"output"})
     examples = (
         Example(
             given={"input": "Tea is a drink made from leaves.", "model": "small"},

@@ -41,6 +41,7 @@ class SearchWebBlock(Block):
     credentials_required = (ProviderName.SEARCH,)
     retry = RETRY
     input_schema, output_schema = SearchWebInput, SearchWebOutput
+    always_yields = frozenset({"output", "results"})
     examples = (
         Example(
             given={"input": "green tea", "max_results": 1},

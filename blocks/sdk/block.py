@@ -49,6 +49,8 @@ class Block:
     examples: ClassVar[Sequence[Example]] = ()
     #: Output pins that are streams: their items open a level of the item path, also when there is one item or none.
     streams: ClassVar[frozenset[str]] = frozenset()
+    #: Output pins on which every firing that succeeds yields once: a start that can not pay for what follows is refused at once.
+    always_yields: ClassVar[frozenset[str]] = frozenset()
     #: The input pin that takes one level off the item path and receives the list of its items.
     gathers: ClassVar[str | None] = None
 

@@ -27,6 +27,7 @@ class CombineTextsBlock(Block):
     description = "Joins a list of texts with a separator."
     placement = Placement.INLINE
     input_schema, output_schema = CombineTextsInput, CombineTextsOutput
+    always_yields = frozenset({"output"})
     examples = (
         Example(given={"texts": ["a", "b"], "separator": ", "}, gives=[("output", "a, b")]),
         Example(given={"texts": []}, gives=[("output", "")]),

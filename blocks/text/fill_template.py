@@ -31,6 +31,7 @@ class FillTemplateBlock(Block):
     description = "Fills the placeholders of a text. Knows `{{ name }}`, `{{ a.b }}`, if, for and a few filters."
     placement = Placement.INLINE
     input_schema, output_schema = FillTemplateInput, FillTemplateOutput
+    always_yields = frozenset({"output"})
     examples = (
         Example(given={"template": "Dear {{ name }},", "values": {"name": "Ann"}}, gives=[("output", "Dear Ann,")]),
         Example(

@@ -31,6 +31,7 @@ class SplitTextBlock(Block):
     description = "Cuts a text at a separator and sends the pieces on, one by one and as a list."
     placement = Placement.INLINE
     input_schema, output_schema = SplitTextInput, SplitTextOutput
+    always_yields = frozenset({"parts", "count"})
     streams = frozenset({"part"})
     examples = (
         Example(

@@ -15,7 +15,7 @@ from executions import budgets, charging, leases, ledger, services, stopped
 from executions.engine.money import BudgetPeriod, BudgetScope
 from executions.engine.spec import LinkSpec
 from executions.engine.status import NodeStatus, Status
-from executions.errors import AmountInvalid, LeaseLost
+from executions.errors import AmountInvalid, BudgetExceeded, LeaseLost
 from executions.leases import Claim, Wanted
 from executions.models import Budget, Execution, Hold, LedgerEntry, NodeExecution
 from executions.plans import plan_of
@@ -428,8 +428,9 @@ class TestExecution:
         assert_invariants_hold(skew_s=STANDING_S)
 
     def test_is_stopped_by_its_budget_whatever_its_graph_makes_of_failures(self):
-        version = published(paid(on_error="continue"), owner=make_payer(1000))
-        execution = services.start(version_id=version.pk, owner_id=version.graph.owner_id, budget_microcredits=50)
+        nodes = [paid("a", input=1), paid("b", on_error="continue")]
+        version = published(*nodes, links=[LinkSpec("a", "output", "b", "input")], owner=make_payer(1000))
+        execution = services.start(version_id=version.pk, owner_id=version.graph.owner_id, budget_microcredits=150)
 
         assert run(execution).status == Status.BUDGET_EXCEEDED
 
@@ -438,12 +439,10 @@ class TestExecution:
         version = published(*nodes, links=[LinkSpec("a", "output", "b", "input")], owner=make_payer(1000))
         first = run(services.start(version_id=version.pk, owner_id=version.graph.owner_id, budget_microcredits=150))
 
-        same = run(services.retry(first, Ask(), owner_id=first.owner_id))
+        with pytest.raises(BudgetExceeded) as refused:
+            services.retry(first, Ask(), owner_id=first.owner_id)
         more = run(services.retry(first, Ask(), owner_id=first.owner_id, budget_microcredits=100))
 
-        assert [one.status for one in (first, same, more)] == [
-            Status.BUDGET_EXCEEDED,
-            Status.BUDGET_EXCEEDED,
-            Status.SUCCEEDED,
-        ]
-        assert budgets.remaining_of(same.pk) == 80
+        assert refused.value.facts == {"shortfall_microcredits": 20}
+        assert [one.status for one in (first, more)] == [Status.BUDGET_EXCEEDED, Status.SUCCEEDED]
+        assert budgets.remaining_of(first.pk) == 80

@@ -65,6 +65,14 @@ def test_gives_what_fits_its_output_schema(block: type[Block], example: Example)
     assert checked == said
 
 
+@pytest.mark.parametrize(("block", "example"), EXAMPLES)
+def test_always_yields_what_it_says(block: type[Block], example: Example) -> None:
+    given = [pin for pin, _ in example.gives]
+
+    assert block.always_yields <= set(block.output_schema.model_fields) - block.streams
+    assert not example.gives or all(given.count(pin) == 1 for pin in block.always_yields)
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.id)
 def test_has_an_example(block: type[Block]) -> None:
     assert block.examples, f"Give {block.__name__} an example: it is the block's test, and what its user sees first."

@@ -301,6 +301,7 @@ class ProblemDetails(TypedDict):
     message: str
     hint: str
     path: NotRequired[str]
+    shortfall_microcredits: NotRequired[int]
     errors: NotRequired[list[dict[str, Any]]]
 
 
