@@ -78,20 +78,23 @@ class Web(ASGIHandler):
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request."""
+        body = _Body(receive)
         try:
             if scope["type"] == "http" and scope["path"].startswith(WEBHOOKS):
-                await self._take(scope, receive, send)
+                await self._take(scope, body, send)
             elif scope["type"] == "http":
-                await self._serve(scope, receive, send, RequestTooLarge, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+                await self._serve(scope, body, send, RequestTooLarge, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
             else:
                 await super().__call__(scope, receive, send)
         except TooManyDeliveries as error:
             await _refuse(send, error, (b"retry-after", str(BUSY_S).encode()))
         except (RequestTooLarge, PayloadTooLarge) as error:
-            await _discard(scope, receive)
+            # Who asks before sending has sent nothing yet.
+            if b"expect" not in dict(scope["headers"]):
+                await body.discard()
             await _refuse(send, error, (b"connection", b"close"))
 
-    async def _take(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def _take(self, scope: dict[str, Any], body: _Body, send: Send) -> None:
         """Serve what is sent to a webhook.
 
         Raises:
@@ -102,25 +105,20 @@ class Web(ASGIHandler):
             raise TooManyDeliveries
         self._deliveries += 1
         try:
-            await self._serve(scope, receive, send, PayloadTooLarge, settings.AGENTPLATFORM_MAX_WEBHOOK_BYTES)
+            await self._serve(scope, body, send, PayloadTooLarge, settings.AGENTPLATFORM_MAX_WEBHOOK_BYTES)
         finally:
             self._deliveries -= 1
 
-    async def _serve(
-        self, scope: dict[str, Any], receive: Receive, send: Send, refusal: type[AppError], most: int
-    ) -> None:
+    async def _serve(self, scope: dict[str, Any], body: _Body, send: Send, refusal: type[AppError], most: int) -> None:
         """Serve a request whose body has so many bytes at most.
 
         Raises:
             AppError: of the class `refusal`: it has more.
         """
-        got = 0
 
         async def receive_no_more() -> Mapping[str, Any]:
-            nonlocal got
-            message = await receive()
-            got += len(message.get("body", b""))
-            if got > most:
+            message = await body.receive()
+            if body.got > most:
                 raise refusal
             return message
 
@@ -129,20 +127,30 @@ class Web(ASGIHandler):
         await super().__call__(scope, receive_no_more, send)
 
 
-async def _discard(scope: dict[str, Any], receive: Receive) -> None:
-    """Let somebody finish sending who would otherwise find the connection broken instead of the answer; up to a size, and a time."""
-    if b"expect" in dict(scope["headers"]):
-        return  # who asks before sending has sent nothing yet
-    got = 0
-    try:
-        async with asyncio.timeout(DISCARD_S):
-            while got < MOST_DISCARDED:
-                message = await receive()
-                got += len(message.get("body", b""))
-                if not message.get("more_body"):
-                    return
-    except TimeoutError:
-        return
+class _Body:
+    """What a request brings, as far as it was read."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        #: In bytes.
+        self.got = 0
+        self._is_whole = False
+
+    async def receive(self) -> Mapping[str, Any]:
+        """Return the next message of the server."""
+        message = await self._receive()
+        self.got += len(message.get("body", b""))
+        self._is_whole = not message.get("more_body")
+        return message
+
+    async def discard(self) -> None:
+        """Let somebody finish sending who would otherwise find the connection broken instead of the answer; up to a size, and a time."""
+        try:
+            async with asyncio.timeout(DISCARD_S):
+                while not self._is_whole and self.got < MOST_DISCARDED:
+                    await self.receive()
+        except TimeoutError:
+            return
 
 
 def _announced(scope: dict[str, Any]) -> int:

@@ -13,7 +13,7 @@ from tests.acceptance.postman import Postman
 from tests.acceptance.probes import PROBES, ActOnce
 from tests.scale import long, many
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.parametrize("count", [10, pytest.param(many(40), marks=[pytest.mark.slow, long])])

@@ -14,11 +14,11 @@ from tests.acceptance.crew import SHORT_LEASES, Crew, start_many, two_ways, wait
 from tests.acceptance.probes import PROBES
 from tests.factories import make_published, make_user
 from tests.invariants import assert_invariants_hold
-from tests.scale import many
+from tests.scale import long, many
 from tests.servers import wait_until
 from tests.strategies import random_graph
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 NARROW = {"AGENTPLATFORM_LANES": 2, "AGENTPLATFORM_CHUNK_ITEMS": 2}
 
@@ -38,7 +38,7 @@ def _as_the_workers(settings: Any) -> None:
         setattr(settings, name, value)
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(many(120), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [30, pytest.param(many(120), marks=long)])
 def test_hold_while_graphs_of_every_kind_run(crew, count):
     ids = []
     for seed in range(count):
@@ -51,7 +51,7 @@ def test_hold_while_graphs_of_every_kind_run(crew, count):
     assert_invariants_hold()
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(many(50), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [10, pytest.param(many(50), marks=long)])
 def test_hold_while_workers_are_killed(crew, count):
     ids = start_many(two_ways(), count)
 

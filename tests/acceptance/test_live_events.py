@@ -25,7 +25,7 @@ from tests.factories import make_published, make_user
 from tests.live import ENDS, get, path_of, stream, token_of
 from tests.servers import Web, environment_of_processes, running_web, running_worker, wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,6 @@ def connections_of_followed() -> int:
 
 
 class TestFollowing:
-    @pytest.mark.slow
     def test_tells_what_happens_while_it_happens(self, web: Web) -> None:
         version = one_way(Act, seconds=4.0)
         token = token_of(version.graph.owner)
@@ -251,7 +250,6 @@ class TestAsking:
 
 
 class TestReaders:
-    @pytest.mark.slow
     def test_share_one_thread_and_one_connection(self, web: Web) -> None:
         execution = start(one_way(Act, seconds=60.0), number=7)
         token = token_for(execution)
@@ -267,7 +265,6 @@ class TestReaders:
             readers.close()
             wait_until(lambda: connections_of_followed() == 0, what="No connection while nobody reads")
 
-    @pytest.mark.slow
     def test_that_stall_cost_others_nothing_and_lose_nothing(self, web: Web) -> None:
         execution = start(many(3000))
         token = token_for(execution)
@@ -280,7 +277,6 @@ class TestReaders:
         assert slow == quick
         assert numbers(quick) == list(range(1, len(quick) + 1))
 
-    @pytest.mark.slow
     def test_beyond_the_limit_are_told_to_come_again(self, web: Web) -> None:
         execution = start(one_way(Act, seconds=60.0), number=7)
         token = token_for(execution)

@@ -19,7 +19,7 @@ from tests.factories import make_published
 from tests.live import path_of, stream, token_of
 from tests.servers import Answer, ScriptedLlm, Web, running_web, running_worker, scripted_llm
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 KEY = "sk-CANARY-0123456789abcdef"
 DRINKS = ("Green ", "tea, ", "of ", "course.")
@@ -88,7 +88,6 @@ def test_come_before_the_reply_that_they_make(worker: None, web: Web) -> None:
     assert kinds[-1] == ("execution.succeeded", None)
 
 
-@pytest.mark.slow
 def test_hold_no_key_also_where_no_piece_holds_it_whole(worker: None, web: Web) -> None:
     seen = followed(web, ask_for("Your key."))
 
@@ -97,7 +96,6 @@ def test_hold_no_key_also_where_no_piece_holds_it_whole(worker: None, web: Web) 
     assert "89abc" not in repr(seen)
 
 
-@pytest.mark.slow
 def test_are_missed_by_nobody_who_only_wants_the_reply(of_worker: dict[str, str], web: Web) -> None:
     # A worker whose Redis, but not its broker, is away.
     with running_worker(extra_env=of_worker | {"REDIS_URL": "redis://127.0.0.1:1/0"}) as worker:
@@ -111,7 +109,6 @@ def test_are_missed_by_nobody_who_only_wants_the_reply(of_worker: dict[str, str]
     assert "not shown just now" in log
 
 
-@pytest.mark.slow
 def test_of_a_web_without_redis_are_all_that_is_missed(worker: None) -> None:
     with running_web(extra_env={"REDIS_URL": "redis://127.0.0.1:1/0", "BROKER_URL": "redis://127.0.0.1:1/0"}) as web:
         seen = followed(web, ask_for("A drink."))

@@ -28,6 +28,7 @@ from tests.acceptance.crew import (
 )
 from tests.acceptance.probes import PROBES, ActOnce
 from tests.factories import make_execution
+from tests.scale import long
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,7 +49,7 @@ def _short_leases(settings: Any) -> None:
         setattr(settings, name, value)
 
 
-HOW_MANY = pytest.mark.parametrize("count", [10, pytest.param(100, marks=pytest.mark.slow)])
+HOW_MANY = pytest.mark.parametrize("count", [10, pytest.param(100, marks=[pytest.mark.slow, long])])
 
 
 @HOW_MANY
@@ -85,7 +86,7 @@ def test_goes_on_after_the_broker_has_lost_everything(crew, count, redis_url):
     assert max(crew.effects_of(ids).values()) == 1
 
 
-@pytest.mark.parametrize("count", [pytest.param(100, marks=pytest.mark.slow), 10])
+@pytest.mark.parametrize("count", [pytest.param(100, marks=[pytest.mark.slow, long]), 10])
 def test_never_repeats_what_may_happen_once_only(crew, count):
     ids = start_many(one_way(ActOnce, seconds=0.5), count)
 

@@ -30,7 +30,7 @@ from tests.acceptance.crew import (
 from tests.acceptance.hostile import HOSTILE, Compute, HoldLoop, Spend, Swallow
 from tests.acceptance.probes import PROBES, Act, ActOnce
 from tests.factories import rows_of
-from tests.scale import many
+from tests.scale import long, many
 from tests.servers import Worker, start_worker, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -162,7 +162,7 @@ def test_a_block_that_computes_is_ended_and_handed_on(hurried):
     cancel(ids)
 
 
-@pytest.mark.parametrize("block", [Swallow, HoldLoop])
+@pytest.mark.parametrize("block", [Swallow, pytest.param(HoldLoop, marks=long)])
 def test_blocks_that_do_not_stop_do_not_keep_the_worker(hurried, block):
     ids = start_many(one_way(block, seconds=6.0), 2)
     wait_until(lambda: hurried.effects_of(ids), what="The beginning")
@@ -173,7 +173,6 @@ def test_blocks_that_do_not_stop_do_not_keep_the_worker(hurried, block):
     assert {status for status, _, crashes in rows(ids) if not crashes} == {NodeStatus.PENDING}
 
 
-@pytest.mark.slow
 def test_a_rolling_restart_under_load_loses_nothing(tmp_path, django_db_setup, settings: Any):
     settings.AGENTPLATFORM_RECONCILE_S = SHORT_LEASES["AGENTPLATFORM_RECONCILE_S"]
     with crew_in(tmp_path, {"AGENTPLATFORM_SOFT_SHUTDOWN_S": "2"}) as crew:

@@ -13,7 +13,7 @@ from tests.acceptance.probes import PROBES, Act
 from tests.blocks import node
 from tests.factories import make_published
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def test_outputs_of_spread_items_are_kept_if_other_work_of_that_task_ends_last(tmp_path, settings):

@@ -31,7 +31,7 @@ from tests.blocks import node
 from tests.factories import make_published, make_user, status_of
 from tests.servers import Worker, running_worker, start_worker, wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

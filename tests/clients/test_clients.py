@@ -22,7 +22,7 @@ from tests.factories import make_user
 from tests.live import token_of
 from tests.servers import Web, running_web, running_worker, wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,6 @@ class TestClient:
 
         assert events[-1]["outputs"] == {"result": "a\u2028b\x85c\r\nd"}  # type: ignore[typeddict-item]
 
-    @pytest.mark.slow
     def test_follows_over_a_web_that_is_started_anew(self, client: Client, environment: dict[str, str]) -> None:
         version = published(client, seconds=6.0)
         token = token_of(make_user_named("ada"))

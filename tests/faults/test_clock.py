@@ -12,6 +12,7 @@ from tests.faults.load import Load
 from tests.faults.shapes import make_diamond, make_one
 from tests.faults.sound import assert_sound
 from tests.faults.stack import Stack
+from tests.scale import long
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
@@ -41,7 +42,7 @@ def test_workers_whose_clocks_disagree_share_the_work(stack: Stack, load: Load):
     assert {str(early.pid), str(late.pid)} <= workers
 
 
-@pytest.mark.parametrize("by", ["-10m", "+10m"])
+@pytest.mark.parametrize("by", [pytest.param("-10m", marks=long), "+10m"])
 def test_a_dead_workers_work_is_taken_over_in_time_by_one_with_a_wrong_clock(stack: Stack, load: Load, by: str):
     doomed = stack.worker("doomed")
     doomed.wait()
@@ -73,7 +74,7 @@ def test_a_clock_that_is_set_back_makes_no_time_negative(stack: Stack, load: Loa
     assert not rows.filter(attempt__gt=1).exists()
 
 
-@pytest.mark.parametrize("by", ["-10m", "+10m"])
+@pytest.mark.parametrize("by", [pytest.param("-10m", marks=long), "+10m"])
 def test_what_a_web_with_a_wrong_clock_accepted_is_found_when_its_message_is_lost(stack: Stack, load: Load, by: str):
     stack.members["web"].kill9()
     web = stack.web(**clock(by), BROKER_URL=stack.database_of_valkey(9))

@@ -117,7 +117,7 @@ class TestABody:
 
         status, _, _, read = await post("/webhooks/x", *[b"x" * 400] * 100, handler=handler)
 
-        assert (status, read, SEEN) == (413, 13, [])
+        assert (status, read, SEEN) == (413, 10, [])
 
     async def test_is_not_waited_for_where_it_never_comes(self, monkeypatch, handler):
         monkeypatch.setattr(web, "DISCARD_S", 0.01)

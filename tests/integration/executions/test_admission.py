@@ -435,6 +435,7 @@ class TestPosition:
             admission.positions(executions)
 
 
+@pytest.mark.slow
 class TestReadsLittle:
     """However long a line is, only its beginning is read."""
 

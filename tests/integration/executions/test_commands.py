@@ -75,6 +75,7 @@ def write_document(folder: Path, nodes=NODES, links=LINKS) -> Path:
     return path
 
 
+@pytest.mark.slow
 class TestExecute:
     def test_prints_the_outputs_and_what_it_took(self, version):
         code, out, _ = execute(str(version.graph_id), "--input", "name=Ada=Lovelace")
