@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from django.apps import apps
@@ -15,7 +17,6 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
 from access import keyring
-from access.errors import ScopeMissing
 from access.models import ApiKey, ApiKeyQuerySet
 from access.scopes import ANY_KEY
 from access.serializers import ApiKeySerializer, AskApiKeySerializer, MeSerializer, NewApiKeySerializer
@@ -37,7 +38,7 @@ class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
         request=AskApiKeySerializer, responses={201: OpenApiResponse(NewApiKeySerializer, "With the key itself.")}
     )
     def create(self, request: Request) -> Response:
-        """Make a key. A key that makes another can not give what it does not have."""
+        """Make a key. A key that makes another can not give what it does not have: a scope, a network, a day."""
         key, text = keyring.issue(owner_id=cast(int, request.user.pk), **self._asked(request))
         return self._told(key, text, status.HTTP_201_CREATED)
 
@@ -51,6 +52,8 @@ class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
     def rotate(self, request: Request, pk: str | None = None) -> Response:
         """Replace the text of a key. The one before stays good for a day."""
         key = self.get_object()
+        # Its new text is all that it takes to use it.
+        self._refuse_more(request, key.scopes, key.networks, key.expires_at)
         return self._told(key, keyring.rotate(key), status.HTTP_200_OK)
 
     @extend_schema(request=None, responses=ApiKeySerializer)
@@ -67,9 +70,14 @@ class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
         if graph_id is not None:
             mine = apps.get_model("graphs", "Graph")._default_manager.filter(owner_id=request.user.pk)
             graph_id = get_object_or_404(mine, pk=graph_id).pk
-        if isinstance(request.auth, ApiKey) and (more := sorted(set(asked["scopes"]) - set(request.auth.scopes))):
-            raise ScopeMissing(f"This key has not the scope {more[0]} to give.")
+        self._refuse_more(request, asked["scopes"], asked["networks"], asked["expires_at"])
         return asked | {"graph_id": graph_id}
+
+    def _refuse_more(
+        self, request: Request, scopes: Collection[str], networks: Sequence[str], expires_at: datetime | None
+    ) -> None:
+        if isinstance(request.auth, ApiKey):
+            keyring.refuse_more(request.auth, scopes=scopes, networks=networks, expires_at=expires_at)
 
     def _told(self, key: ApiKey, text: str, code: int) -> Response:
         return Response(NewApiKeySerializer(key, context={"text": text}).data, status=code)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from access.errors import ApiKeyInvalid
+from access.errors import ApiKeyInvalid, ScopeMissing
 from access.models import ApiKey
 from access.scopes import OF_ONE_GRAPH, Scope
 from agentplatform.lib.clock import now
@@ -22,6 +22,7 @@ SHOWN = len(BEGINNING) + 6
 OVERLAP = timedelta(days=1)
 #: Its last use is noted so often at most: noting costs a commit.
 NOTED_EVERY = timedelta(minutes=1)
+LESS = "A key gives to another what it has, or less; in the console you are not bound by it."
 
 
 def issue(
@@ -70,6 +71,24 @@ def update(
     key.networks = [_network(text) for text in networks]
     key.save()
     return key
+
+
+def refuse_more(
+    asking: ApiKey, *, scopes: Collection[str], networks: Sequence[str], expires_at: datetime | None
+) -> None:
+    """See to it that a key gives another nothing that it does not have itself: no scope, no network and no day more.
+
+    Raises:
+        ScopeMissing: it has not the scope.
+        ApiKeyInvalid: the other could be used from elsewhere, or for longer.
+    """
+    if more := sorted(set(scopes) - set(asking.scopes)):
+        raise ScopeMissing(f"This key has not the scope {more[0]} to give.")
+    wider = [text for text in networks if not _is_inside(_network(text), asking.networks)]
+    if asking.networks and (wider or not networks):
+        raise ApiKeyInvalid("This key may not be used from there itself.", path="networks", hint=LESS)
+    if asking.expires_at and (expires_at is None or expires_at > asking.expires_at):
+        raise ApiKeyInvalid("This key itself ends earlier.", path="expires_at", hint=LESS)
 
 
 def rotate(key: ApiKey) -> str:
@@ -121,6 +140,15 @@ def _network(text: str) -> str:
         raise ApiKeyInvalid(
             f"{text[:60]!r} is no network.", path="networks", hint="Write it as 203.0.113.0/24."
         ) from None
+
+
+def _is_inside(text: str, networks: Sequence[str]) -> bool:
+    inner = ip_network(text)
+    return any(
+        inner.subnet_of(outer)  # type: ignore[arg-type]  # of one version
+        for outer in map(ip_network, networks)
+        if outer.version == inner.version
+    )
 
 
 def _is_within(address: str, networks: Sequence[str]) -> bool:

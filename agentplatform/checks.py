@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
@@ -12,7 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from agentplatform.lib import crypto
 from executions import failpoints
 
-MIN_SECRET_KEY_LENGTH = 50
+MIN_SECRET_KEY_LENGTH, MIN_DIFFERENT_CHARACTERS = 50, 10
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 TAG = "agentplatform"
 
 
@@ -94,8 +96,7 @@ def _production_rules() -> list[tuple[bool, str, str]]:
             "Each is 32 random bytes in URL-safe Base64; a comma stands between two.",
         ),
         (
-            not settings.SESSION_COOKIE_SECURE
-            and any(host not in {"localhost", "127.0.0.1", "[::1]"} for host in hosts),
+            not settings.SESSION_COOKIE_SECURE and any(host.strip("[]") not in LOCAL for host in hosts),
             "AGENTPLATFORM_HTTPS is off while other names than localhost are served.",
             "Passwords and tokens would cross the network in the open: end TLS in front of the web process.",
         ),
@@ -104,7 +105,44 @@ def _production_rules() -> list[tuple[bool, str, str]]:
             "AGENTPLATFORM_FAILPOINT is set.",
             "It kills processes on purpose: it is for tests of recovery, in development only.",
         ),
+        (
+            len(_secret_key()) >= MIN_SECRET_KEY_LENGTH and _is_guessable(_secret_key()),
+            "AGENTPLATFORM_SECRET_KEY can be guessed.",
+            f"Generate one: {generate}",
+        ),
+        *(
+            (
+                _is_open_to_all(getattr(settings, name)),
+                f"{name} names another machine without a password, or with the one that everybody knows.",
+                "Whoever reaches it could read and forge messages: set one there (requirepass, or a user of RabbitMQ) and here.",
+            )
+            for name in ("REDIS_URL", "BROKER_URL")
+        ),
+        (
+            any(urlsplit(origin).hostname in {None, "*"} for origin in settings.CSRF_TRUSTED_ORIGINS)
+            or any(
+                urlsplit(origin).scheme != "https" for origin in settings.CSRF_TRUSTED_ORIGINS if not _is_local(origin)
+            ),
+            "AGENTPLATFORM_CSRF_TRUSTED_ORIGINS trusts everybody, or a site without TLS.",
+            "List the addresses under which people reach the console, as https://agents.example.org.",
+        ),
     ]
+
+
+def _is_guessable(key: str) -> bool:
+    return len(set(key)) < MIN_DIFFERENT_CHARACTERS or key.startswith("django-insecure-")
+
+
+def _is_open_to_all(url: str) -> bool:
+    parts = urlsplit(url)
+    known = {None, ""} | ({"guest"} if parts.scheme.startswith("amqp") else set())
+    if "ssl_certfile=" in parts.query:
+        return False  # it is known by its certificate
+    return bool(parts.hostname) and not _is_local(url) and parts.password in known
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in LOCAL
 
 
 def _secret_key() -> str:

@@ -258,6 +258,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",  # graph documents use JSON Schema as pydantic writes it, which 3.0 is not
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],  # as everything below /api/
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -353,10 +354,16 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 if env_bool("AGENTPLATFORM_BEHIND_PROXY", default=False):  # without one, a client could forge this header
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 7
-CSRF_COOKIE_SAMESITE = "Lax"
+_of_this_host = (
+    "__Host-" if _is_https else ""
+)  # a browser takes these from us only: no other name of the domain sets them
+SESSION_COOKIE_NAME = f"{_of_this_host}sessionid"
+CSRF_COOKIE_NAME = f"{_of_this_host}csrftoken"
+AGENTPLATFORM_MESSAGES_COOKIE_NAME = f"{_of_this_host}messages"
+MESSAGE_STORAGE = "agentplatform.messages.Messages"
 X_FRAME_OPTIONS = "DENY"
 
 # --- Logs: one line an event, to stderr; whoever runs us stores them ---

@@ -33,6 +33,16 @@ from graphs.errors import GraphNotFound
 from graphs.models import Graph, GraphVersion
 
 
+class ScheduleFilter(django_filters.FilterSet):
+    """Find schedules by what they start and whether they do."""
+
+    graph = django_filters.UUIDFilter(field_name="graph_id")
+
+    class Meta:
+        model = Schedule
+        fields = ["kind", "is_paused"]
+
+
 class FireFilter(django_filters.FilterSet):
     """Find times by what became of them."""
 
@@ -51,7 +61,7 @@ class ScheduleViewSet(
     """When your graphs are started by the clock."""
 
     scopes: ClassVar = {"read": "schedules:read", "preview": "schedules:read", "write": "schedules:write"}
-    filterset_fields = ["graph", "kind", "is_paused"]
+    filterset_class = ScheduleFilter
     queryset = Schedule.objects.none()
 
     def get_queryset(self) -> ScheduleQuerySet:

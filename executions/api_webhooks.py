@@ -34,6 +34,16 @@ from graphs.models import Graph
 from integrations import samples
 
 
+class WebhookFilter(django_filters.FilterSet):
+    """Find webhooks by what they start, how they are signed and whether they are on."""
+
+    graph = django_filters.UUIDFilter(field_name="graph_id")
+
+    class Meta:
+        model = Webhook
+        fields = ["scheme", "is_enabled"]
+
+
 class DeliveryFilter(django_filters.FilterSet):
     """Find deliveries by what became of them, and what they were of."""
 
@@ -54,7 +64,7 @@ class WebhookViewSet(
 
     scopes: ClassVar = {"read": "webhooks:read", "write": "webhooks:write"}
     serializer_class = WebhookSerializer
-    filterset_fields = ["graph", "scheme", "is_enabled"]
+    filterset_class = WebhookFilter
     queryset = Webhook.objects.none()
 
     def get_queryset(self) -> WebhookQuerySet:

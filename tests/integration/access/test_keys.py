@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -133,6 +133,41 @@ class TestScopes:
         refused = client.post(KEYS, {"name": "more", "scopes": ["graphs:write"]}, format="json")
 
         assert (given.status_code, refused.status_code, refused.data["code"]) == (201, 403, "SCOPE_MISSING")
+
+    def test_of_a_key_are_not_widened_by_the_text_of_one_that_has_more(self, user):
+        wide = make_key(user)
+        client = client_of(make_key(user, Scope.KEYS_WRITE))
+
+        answer = client.post(f"{KEYS}{ApiKey.objects.get(prefix=wide[: keyring.SHOWN]).pk}/rotate/")
+
+        assert (answer.status_code, answer.data["code"]) == (403, "SCOPE_MISSING")
+        assert status_of(wide) == 200
+
+    def test_of_a_key_can_be_used_anew_by_itself(self, user):
+        text = make_key(user, Scope.KEYS_WRITE)
+
+        answer = client_of(text).post(f"{KEYS}{ApiKey.objects.get().pk}/rotate/")
+
+        assert answer.status_code == 200
+
+    @pytest.mark.parametrize(
+        ("asked", "code"),
+        [
+            ({}, 422),
+            ({"networks": ["127.0.0.0/8"]}, 422),
+            ({"networks": ["0.0.0.0/0"], "expires_at": "2999-01-01T00:00:00Z"}, 422),
+            ({"networks": ["127.0.0.1/32", "::/0"], "expires_at": "2999-01-01T00:00:00Z"}, 422),
+            ({"networks": ["127.0.0.1/32"], "expires_at": "2999-01-01T00:00:01Z"}, 422),
+            ({"networks": ["127.0.0.1/32"], "expires_at": "2999-01-01T00:00:00Z"}, 201),
+        ],
+    )
+    def test_are_good_where_and_as_long_as_those_of_the_key_that_gives_them(self, user, asked, code):
+        ends = datetime(2999, 1, 1, tzinfo=UTC)
+        giving = make_key(user, Scope.KEYS_WRITE, networks=["127.0.0.0/8"], expires_at=ends)
+
+        answer = client_of(giving).post(KEYS, {"name": "x", "scopes": ["keys:write"], **asked}, format="json")
+
+        assert answer.status_code == code
 
 
 class TestAKeyForOneGraph:

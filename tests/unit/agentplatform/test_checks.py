@@ -11,10 +11,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")  
 SAFE = {
     "IS_DEVELOPMENT": False,
     "DEBUG": False,
-    "SECRET_KEY": "k" * 60,
+    "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "ALLOWED_HOSTS": ["agents.example.org"],
     "DATABASES": {"default": {"NAME": "agentplatform"}},
-    "REDIS_URL": "redis://broker:6379/0",
+    "REDIS_URL": "redis://:a-password@broker:6379/0",
+    "BROKER_URL": "amqps://us:a-password@broker//",
+    "CSRF_TRUSTED_ORIGINS": ["https://agents.example.org"],
     "AGENTPLATFORM_ENCRYPTION_KEYS": ["a" * 43 + "="],
     "SESSION_COOKIE_SECURE": True,
 }
@@ -36,6 +38,18 @@ def test_a_safe_production_starts(safe):
     [
         ("SECRET_KEY", "", "AGENTPLATFORM_SECRET_KEY is missing"),
         ("SECRET_KEY", "short", "AGENTPLATFORM_SECRET_KEY is missing or shorter"),
+        ("SECRET_KEY", "k" * 60, "AGENTPLATFORM_SECRET_KEY can be guessed"),
+        (
+            "SECRET_KEY",
+            "django-insecure-0123456789abcdefghijklmnopqrstuvwxyz",
+            "AGENTPLATFORM_SECRET_KEY can be guessed",
+        ),
+        ("REDIS_URL", "redis://broker:6379/0", "REDIS_URL names another machine without a password"),
+        ("REDIS_URL", "redis://0.0.0.0:6379/0", "REDIS_URL names another machine without a password"),
+        ("BROKER_URL", "redis://us:@broker:6379/0", "BROKER_URL names another machine without a password"),
+        ("BROKER_URL", "amqp://guest:guest@rabbit//", "BROKER_URL names another machine without a password"),
+        ("CSRF_TRUSTED_ORIGINS", ["https://*"], "AGENTPLATFORM_CSRF_TRUSTED_ORIGINS trusts everybody"),
+        ("CSRF_TRUSTED_ORIGINS", ["http://agents.example.org"], "AGENTPLATFORM_CSRF_TRUSTED_ORIGINS trusts everybody"),
         ("DEBUG", True, "AGENTPLATFORM_DEBUG is on"),
         ("ALLOWED_HOSTS", [], "AGENTPLATFORM_ALLOWED_HOSTS is empty"),
         ("ALLOWED_HOSTS", ["*"], "AGENTPLATFORM_ALLOWED_HOSTS allows every name"),
@@ -58,6 +72,22 @@ def test_production_refuses(safe, name, value, message):
 
 def test_production_on_localhost_may_do_without_https(safe):
     safe.SESSION_COOKIE_SECURE, safe.ALLOWED_HOSTS = False, ["localhost", "127.0.0.1"]
+
+    assert check_production() == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost:6379/0",
+        "redis://[::1]/0",
+        "unix:///run/valkey.sock",
+        "amqp://guest:guest@127.0.0.1//",
+        "rediss://broker/0?ssl_certfile=/run/us.pem",
+    ],
+)
+def test_production_on_one_machine_may_do_without_a_password_of_the_broker(safe, url):
+    safe.REDIS_URL = safe.BROKER_URL = url
 
     assert check_production() == []
 
