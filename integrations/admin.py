@@ -29,7 +29,10 @@ STATES = {
     "good": "success",
 }
 #: What those see who may only look.
-LOOKED_AT = ["name", "owner", "provider", "kind", "base_url", "allowed_hosts", "group", "expires_at"]
+LOOKED_AT = [
+    *["name", "owner", "provider", "kind", "base_url", "allowed_hosts", "group", "expires_at"],
+    *["max_concurrent", "rate_per_second"],
+]
 
 
 def state_of(credential: Credential) -> str:

@@ -8,6 +8,8 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser, Group
 from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminSplitDateTimeWidget,
@@ -23,6 +25,7 @@ from integrations.providers import ALL, AuthKind
 #: By kind, the parts of its secret that the form asks for.
 PARTS = {kind: (*sorted(needed), *sorted(possible)) for kind, (needed, possible) in services.PARTS.items()}
 SECRET_FIELDS = tuple(dict.fromkeys(name for names in PARTS.values() for name in names))
+LIMITS = ("max_concurrent", "rate_per_second")
 IN_THE_OPEN = frozenset({"username", "client_id", "authorize_url", "token_url", "scopes"})
 
 
@@ -58,6 +61,18 @@ class _CredentialForm(forms.ModelForm):
         help_text="Whose graphs may use it too; a group of its owner's.",
         widget=UnfoldAdminSelectWidget(),
     )
+    max_concurrent = forms.IntegerField(
+        required=False,
+        label="So many at once",
+        help_text="Over all workers. Empty: as its provider says.",
+        widget=UnfoldAdminIntegerFieldWidget(),
+    )
+    rate_per_second = forms.FloatField(
+        required=False,
+        label="So many a second",
+        help_text="By all workers together; 0.5 is one every two seconds. Empty: as its provider says.",
+        widget=UnfoldAdminDecimalFieldWidget(),
+    )
     expires_at = forms.SplitDateTimeField(required=False, label="Ends", widget=UnfoldAdminSplitDateTimeWidget())
 
     class Meta:
@@ -81,7 +96,7 @@ class _CredentialForm(forms.ModelForm):
         if self.errors:
             return
         given = self.cleaned_data
-        fields = {name: given[name] for name in ("name", "base_url", "group", "expires_at")}
+        fields = {name: given[name] for name in ("name", "base_url", "group", "expires_at", *LIMITS)}
         try:
             self.instance = self.carry_out(fields | {"allowed_hosts": given["hosts"].replace(",", " ").split()})
         except AppError as error:
@@ -104,12 +119,16 @@ _SECRET = (
     {"fields": SECRET_FIELDS, "description": "Fill in what its kind needs. Nothing of it is shown again."},
 )
 _WHERE = ("Where, and for whom", {"fields": ("base_url", "hosts", "group", "expires_at")})
+_LIMITS = (
+    "How much",
+    {"fields": LIMITS, "description": "Whoever comes beyond it waits in line, in order. Long waits hold no worker."},
+)
 
 
 class AddForm(_CredentialForm):
     """A new credential."""
 
-    fieldsets = ((None, {"fields": ("owner", "name", "provider", "kind")}), _SECRET, _WHERE)
+    fieldsets = ((None, {"fields": ("owner", "name", "provider", "kind")}), _SECRET, _WHERE, _LIMITS)
 
     owner = forms.CharField(help_text="The name of a user.", widget=UnfoldAdminTextInputWidget())
     provider = forms.ChoiceField(choices=[(one.name.value, one.title) for one in ALL], widget=UnfoldAdminSelectWidget())
@@ -137,7 +156,7 @@ class ChangeForm(_CredentialForm):
     def fieldsets_of(credential: Credential) -> Any:
         """Return the parts of the form for a credential of its kind."""
         asked = {"fields": PARTS[AuthKind(credential.kind)], "description": "Empty: it keeps the one it has."}
-        return ((None, {"fields": ("name",)}), _WHERE, ("Another secret", asked))
+        return ((None, {"fields": ("name",)}), _WHERE, _LIMITS, ("Another secret", asked))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -149,6 +168,7 @@ class ChangeForm(_CredentialForm):
             "hosts": " ".join(credential.allowed_hosts),
             "group": credential.group_id,
             "expires_at": credential.expires_at,
+            **{name: getattr(credential, name) for name in LIMITS},
         }
         for name in set(SECRET_FIELDS) - set(PARTS[AuthKind(credential.kind)]):
             del self.fields[name]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: So long before its end a credential is called expiring.
 EXPIRING = timedelta(days=14)
+#: Of the limits of a credential: once a day at least.
+MOST_CONCURRENT = 10_000
+LOWEST_RATE, HIGHEST_RATE = 0.00001, 100_000
 KINDS = [(kind.value, kind.value) for kind in AuthKind]
 
 
@@ -71,6 +74,9 @@ class Credential(models.Model):
     allowed_hosts: ArrayField[list[str], list[str]] = ArrayField(
         models.CharField(max_length=300), default=list, blank=True
     )
+    #: So many may use it at once, and so often a second it may be sent, by all workers together; nothing: as its provider says.
+    max_concurrent = models.PositiveIntegerField(null=True, blank=True)
+    rate_per_second = models.FloatField(null=True, blank=True)
     #: When the provider stops taking it. Of a token that can be replaced, see the grant.
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -87,6 +93,16 @@ class Credential(models.Model):
             models.Index(fields=["owner", "provider", "-id"], name="credentials_of_owner"),
             models.Index(
                 fields=["group", "provider", "-id"], condition=Q(group__isnull=False), name="credentials_of_group"
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(max_concurrent__isnull=True) | Q(max_concurrent__range=(1, MOST_CONCURRENT)),
+                name="a_credential_is_used_by_one_or_more_at_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(rate_per_second__isnull=True) | Q(rate_per_second__range=(LOWEST_RATE, HIGHEST_RATE)),
+                name="a_credential_is_sent_now_and_then_at_least",
             ),
         ]
 

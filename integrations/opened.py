@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from integrations.ratelimit import RateLimiter
+
 
 @dataclass(frozen=True, slots=True)
 class OpenCredential:
@@ -25,6 +27,17 @@ class OpenCredential:
     is_stale: bool = False
     #: Where it may be sent, as `host` or `host:port`.
     allowed_hosts: tuple[str, ...] = ()
+    #: What all who use it may ask together. None is no limit.
+    max_concurrent: int | None = None
+    rate_per_second: float | None = None
+
+    @property
+    def rate_limiter(self) -> RateLimiter | None:
+        """Return what all workers share who ask with it; None: nothing limits them."""
+        if self.max_concurrent is None and self.rate_per_second is None:
+            return None
+        key = f"provider:{self.provider}:{self.id or 'platform'}"
+        return RateLimiter(self.max_concurrent, self.rate_per_second, key=key)
 
     @property
     def is_own(self) -> bool:

@@ -25,6 +25,8 @@ from integrations.turns import Limits, Place
 LONGEST_WAIT_HERE_S = 30.0
 #: So long a worker that is gone keeps its slots.
 LEASE_S = 30.0
+#: Whatever an answer asks for, nobody is held back for longer by it.
+LONGEST_HOLD_BACK_S = 3600.0
 
 
 class Line(Protocol):
@@ -81,8 +83,10 @@ class RateLimiter:
         other.limits = replace(self.limits)
         return other
 
-    async def acquire(self) -> None:
+    async def acquire(self, *, may_leave: bool = True) -> None:
         """Wait for a turn, without a thread and without a connection to the database.
+
+        A long wait suspends the firing, which then begins anew; not where it may not leave, as it has done something already.
 
         Raises:
             RateLimiterUnavailable: the server that counts does not answer. Nothing is let through then.
@@ -93,7 +97,7 @@ class RateLimiter:
             return
         line = IN_LINE.get()
         place = Place(self.key, line.next_holder() if line else uuid4().hex, self.limits)
-        await self._wait(place, line)
+        await self._wait(place, line if may_leave else None)
         held = _held.get()
         _held.set({**held, self.key: (*held.get(self.key, ()), place)})
 
@@ -101,6 +105,12 @@ class RateLimiter:
         """Give the last turn back that was acquired here."""
         if place := self._pop():
             turns.table().leave_soon(place)
+
+    async def hold_back(self, seconds: float) -> None:
+        """Let nobody in for so long, an hour at most: whoever is asked wants to be left alone (`Retry-After`)."""
+        if turns.is_configured() and seconds > 0:
+            place = Place(self.key, "", self.limits)
+            await turns.table().hold_back(place, min(seconds, LONGEST_HOLD_BACK_S))
 
     async def __aenter__(self) -> Self:
         await self.acquire()

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from integrations.models import KINDS, Credential
+from integrations.models import HIGHEST_RATE, KINDS, LOWEST_RATE, MOST_CONCURRENT, Credential
 from integrations.providers import ALL
 from integrations.services import LONGEST_SECRET, MOST_HOSTS
 
@@ -37,6 +37,8 @@ class CredentialSerializer(serializers.ModelSerializer[Credential]):
             "base_url",
             "allowed_hosts",
             "group",
+            "max_concurrent",
+            "rate_per_second",
             "is_own",
             "expires_at",
             "is_expired",
@@ -82,6 +84,20 @@ class _WritableSerializer(serializers.Serializer[Any]):
     )
     group = _OwnGroupField(slug_field="name", required=False, allow_null=True)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    max_concurrent = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=MOST_CONCURRENT,
+        help_text="So many may use it at once, over all workers; null: as its provider says.",
+    )
+    rate_per_second = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        min_value=LOWEST_RATE,
+        max_value=HIGHEST_RATE,
+        help_text="So often a second it may be sent, by all workers together; null: as its provider says.",
+    )
 
 
 class AddSerializer(_WritableSerializer):

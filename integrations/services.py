@@ -14,14 +14,16 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models.functions import Now
 
+from agentplatform.lib import http
 from agentplatform.lib.clock import now
 from agentplatform.lib.credential_hosts import hosts_of, is_entry
 from agentplatform.lib.crypto import Sealed
 from agentplatform.lib.errors import AppError
+from agentplatform.lib.http_errors import HeaderForbidden
 from agentplatform.lib.masking import Mask
 from integrations import masks, providers
 from integrations.errors import CredentialExpired, CredentialInvalid, CredentialMissing, CredentialNotFound
-from integrations.models import Credential, Grant
+from integrations.models import HIGHEST_RATE, LOWEST_RATE, MOST_CONCURRENT, Credential, Grant
 from integrations.oauth_errors import CredentialNotConnected
 from integrations.opened import OpenCredential
 from integrations.providers import AuthKind, ProviderUnknown
@@ -228,6 +230,8 @@ def opened(credential: Credential) -> OpenCredential:
         headers=secret.get("headers", {}),
         base_url=credential.base_url,
         allowed_hosts=tuple(credential.allowed_hosts) or provider.hosts_for(credential.base_url),
+        max_concurrent=credential.max_concurrent or provider.max_concurrent,
+        rate_per_second=credential.rate_per_second or provider.rate_per_second,
         **parts,
     )
 
@@ -270,8 +274,15 @@ def _platforms_own(provider: str) -> OpenCredential | None:
     api_key, base_url = getattr(settings, f"{name}_API_KEY", ""), getattr(settings, f"{name}_BASE_URL", "")
     if not (api_key or base_url):
         return None
-    hosts = providers.get(provider).hosts_for(base_url)
-    return OpenCredential(provider=provider, api_key=api_key, base_url=base_url, allowed_hosts=hosts)
+    known = providers.get(provider)
+    return OpenCredential(
+        provider=provider,
+        api_key=api_key,
+        base_url=base_url,
+        allowed_hosts=known.hosts_for(base_url),
+        max_concurrent=known.max_concurrent,
+        rate_per_second=known.rate_per_second,
+    )
 
 
 def _check(credential: Credential) -> None:
@@ -293,8 +304,20 @@ def _check(credential: Credential) -> None:
     for entry in credential.allowed_hosts:
         if not is_entry(entry):
             raise CredentialInvalid(f"{entry!r} is neither `host` nor `host:port`.", path="allowed_hosts")
+    _check_limits(credential)
     if not (credential.base_url or provider.base_url):
         raise CredentialInvalid(f"{provider.title} needs the address of your server.", path="base_url")
+
+
+def _check_limits(credential: Credential) -> None:
+    most, rate = credential.max_concurrent, credential.rate_per_second
+    if most is not None and not 1 <= most <= MOST_CONCURRENT:
+        raise CredentialInvalid(f"So many at once is 1 to {MOST_CONCURRENT:,}, or nothing.", path="max_concurrent")
+    # Written so that NaN is refused too.
+    if rate is not None and not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise CredentialInvalid(
+            f"So many a second is {LOWEST_RATE:g} to {HIGHEST_RATE:,}, or nothing.", path="rate_per_second"
+        )
 
 
 def _seal(credential: Credential, secret: Mapping[str, Any]) -> None:
@@ -331,6 +354,20 @@ def _check_part(name: str, value: Any) -> None:
         raise CredentialInvalid(f"{name!r} is not what it should be.", path=f"secret.{name}")
     if any("\n" in text or "\r" in text or "\x00" in text for text in texts):
         raise CredentialInvalid(f"{name!r} has a line break in it.", path=f"secret.{name}")
+    for header, text in _sent_in_headers(name, value).items():
+        try:
+            http.check_headers({header: text})
+        except HeaderForbidden as error:
+            place = f"secret.{name}.{header}" if name == "headers" else f"secret.{name}"
+            told = error.message if name == "headers" else f"{name!r} has characters that no key can be sent with."
+            raise CredentialInvalid(told, path=place, hint="Copy it once more from where it was made.") from None
+
+
+def _sent_in_headers(name: str, value: Any) -> dict[str, str]:
+    """Return what of a part is sent in headers as it is: of others, the encoding is."""
+    if name == "headers":
+        return dict(value)
+    return {"Authorization": value} if name == "api_key" else {}
 
 
 def _main_part(secret: Mapping[str, Any]) -> str:

@@ -136,6 +136,18 @@ class Table:
             # Nothing is lost: its lease is over soon, and nobody renews it.
             return
 
+    async def hold_back(self, place: Place, seconds: float) -> None:
+        """Let nobody in for so long."""
+        from redis.exceptions import RedisError
+
+        limits = place.limits
+        interval = round(1_000_000 / limits.rate_per_second) if limits.rate_per_second else 0
+        try:
+            await self._run("hold", [place.keys()[4]], [round(seconds * 1000), interval, limits.burst])
+        except (RedisError, OSError, TimeoutError):
+            # Whoever comes next is told to wait as well, and tries this again.
+            return
+
     def leave_soon(self, place: Place) -> None:
         """Do the same without waiting for it."""
         self._held.discard(place)

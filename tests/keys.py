@@ -63,7 +63,7 @@ def mark(secret: str) -> str:
 
 def new_secret() -> str:
     """Return a secret that no other test has."""
-    return f"sk-CANARY-{next(_numbers):04}+/é&{hashlib.sha256(str(next(_numbers)).encode()).hexdigest()[:8]}"
+    return f"sk-CANARY-{next(_numbers):04}+/%&{hashlib.sha256(str(next(_numbers)).encode()).hexdigest()[:8]}"
 
 
 def make_credential(owner: AbstractUser, secret: str = "", **fields: Any) -> Credential:

@@ -163,6 +163,22 @@ def check_hosts(url: str, allowed_hosts: Sequence[str]) -> None:
     _check_place(_parsed(url), allowed_hosts)
 
 
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Check that these headers can be sent.
+
+    Raises:
+        HeaderForbidden: one may not be set, or has characters that headers can not hold.
+    """
+    for name, value in headers.items():
+        if name.lower() in CONNECTION_HEADERS or name.lower().startswith("proxy-"):
+            raise HeaderForbidden(f"The header {name!r} may not be set.")
+        is_name = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+        if not (is_name and value.isascii() and value.isprintable()):
+            raise HeaderForbidden(
+                f"The header {name[:40]!r} can not be sent: it has characters that headers can not hold."
+            )
+
+
 def client() -> httpx2.AsyncClient:
     """Return a client for a library that brings none of its own checks. It shares the door's connections: do not close it."""
     import httpx2
@@ -201,7 +217,7 @@ def _request(
 ) -> httpx2.Request:
     import httpx2
 
-    _check_headers(headers)
+    check_headers(headers)
     address = _parsed(url, params)
     content = {"content": body} if isinstance(body, bytes) else {} if body is None else {"json": body}
     return httpx2.Request(
@@ -227,17 +243,6 @@ def _check_place(url: httpx2.URL, allowed_hosts: Sequence[str]) -> None:
     # As the client has read the address: another reader might see another host in it.
     port = url.port or USUAL_PORTS.get(url.scheme, 0)
     check_place(url.raw_host.decode("ascii"), port, allowed_hosts, scheme=url.scheme)
-
-
-def _check_headers(headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():
-        if name.lower() in CONNECTION_HEADERS or name.lower().startswith("proxy-"):
-            raise HeaderForbidden(f"The header {name!r} may not be set.")
-        is_name = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-        if not (is_name and value.isascii() and value.isprintable()):
-            raise HeaderForbidden(
-                f"The header {name[:40]!r} can not be sent: it has characters that headers can not hold."
-            )
 
 
 async def _follow(

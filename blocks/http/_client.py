@@ -38,16 +38,17 @@ async def ask_provider(
     base_url = credentials.base_url or known.base_url
     if not base_url:
         raise BlockError(f"The credential for {provider} has no address.", code="CREDENTIAL_INCOMPLETE")
-    answer = await http.request(
-        method,
-        base_url.rstrip("/") + path,
-        headers={**(headers or {}), **known.headers_for(credentials)},
-        params=params,
-        body=body,
-        credential_hosts=credentials.allowed_hosts,
-    )
-    if not answer.is_success:
-        raise refusal(provider, answer.status, headers=answer.headers)
+    async with block.in_turn(credentials):
+        answer = await http.request(
+            method,
+            base_url.rstrip("/") + path,
+            headers={**(headers or {}), **known.headers_for(credentials)},
+            params=params,
+            body=body,
+            credential_hosts=credentials.allowed_hosts,
+        )
+        if not answer.is_success:
+            raise refusal(provider, answer.status, headers=answer.headers)
     return answer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Any, Literal
 
 from pydantic import Field
@@ -19,7 +20,8 @@ from integrations.providers import ProviderName
 #: Asked twice, these do no more than asked once: HTTP itself says so.
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 #: The other side has done nothing, and may do it later.
-TURNED_AWAY = {429: "RATE_LIMITED", 503: "PROVIDER_ERROR"}
+TOO_MANY = 429
+TURNED_AWAY = {TOO_MANY: "RATE_LIMITED", 503: "PROVIDER_ERROR"}
 #: It may have done something, so that only what is repeatable may be asked again.
 IN_TROUBLE = dict.fromkeys((408, 500, 502, 504), "PROVIDER_ERROR")
 
@@ -68,10 +70,7 @@ class SendRequestBlock(Block):
     )
 
     async def execute(self, input_data: SendRequestInput) -> AsyncIterator[tuple[str, Any]]:
-        answer = await self._ask(input_data, await self._credential())
-        self.report_usage(bytes=len(answer.body))
-        if not (answer.is_success or input_data.accept_any_status):
-            raise _refused(input_data.method, answer)
+        answer = await self._answer(input_data, await self._credential())
         yield "status", answer.status
         yield "headers", dict(answer.headers)
         yield "body", answer.text
@@ -83,6 +82,17 @@ class SendRequestBlock(Block):
     async def _credential(self) -> Credentials | None:
         """Return what to send along; `CallServiceBlock` does."""
         return None
+
+    async def _answer(self, input_data: SendRequestInput, credential: Credentials | None) -> Answer:
+        """Return the answer to be given, asked within the limit of the credential if it has one."""
+        async with self.in_turn(credential) if credential else nullcontext():
+            answer = await self._ask(input_data, credential)
+            self.report_usage(bytes=len(answer.body))
+            if not (answer.is_success or input_data.accept_any_status):
+                raise _refused(input_data.method, answer)
+        if credential and credential.rate_limiter and answer.status == TOO_MANY:
+            await credential.rate_limiter.hold_back(retry_after_of(answer.headers) or 0.0)
+        return answer
 
     async def _ask(self, input_data: SendRequestInput, credential: Credentials | None) -> Answer:
         key = providers.get(ProviderName.HTTP).headers_for(credential) if credential else {}

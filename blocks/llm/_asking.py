@@ -68,9 +68,12 @@ async def ask_model(block: Block, ask: Ask) -> Reply:
     """
     connection = await connect(block)
     failures: list[BlockError] = []
-    for model in models_of(block, ask):
+    models = models_of(block, ask)
+    for model in models:
         try:
-            return await _ask(block, connection, ask, model)
+            # What has another model to fall back on holds nobody back.
+            async with block.in_turn(connection.credentials, holds_back=model == models[-1]):
+                return await _ask(block, connection, ask, model)
         except BlockError as failure:
             failures.append(failure)
             if failure.code not in FALLS_BACK:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from agentplatform.lib import http
-from blocks.sdk import Block
+from blocks.sdk import Block, Credentials
 from integrations import providers
 from integrations.providers import ProviderName
 
@@ -45,8 +45,12 @@ class Connection:
 
     base_url: str
     sdk: AsyncOpenAI = field(repr=False)
-    #: What must not appear in anything it says.
-    api_key: str = field(repr=False)
+    credentials: Credentials = field(repr=False)
+
+    @property
+    def api_key(self) -> str:
+        """Return what must not appear in anything it says."""
+        return self.credentials.api_key
 
     @property
     def is_openai(self) -> bool:
@@ -73,7 +77,7 @@ async def connect(block: Block) -> Connection:
     credentials = await block.get_credentials(ProviderName.OPENAI)
     base_url = credentials.base_url or providers.get(ProviderName.OPENAI).base_url
     http.check_hosts(base_url, credentials.allowed_hosts)
-    return Connection(base_url, client_of(base_url, credentials.api_key), credentials.api_key)
+    return Connection(base_url, client_of(base_url, credentials.api_key), credentials)
 
 
 def client_of(base_url: str, api_key: str) -> AsyncOpenAI:

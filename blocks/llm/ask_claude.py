@@ -69,12 +69,13 @@ class AskClaudeBlock(Block):
         body |= {"system": input_data.system} if input_data.system else {}
         body |= {} if input_data.temperature is None else {"temperature": input_data.temperature}
         credentials = await self.get_credentials(ProviderName.ANTHROPIC)
-        with Meter(self, model=input_data.model, given=input_data.system + input_data.prompt) as meter:
-            answer = await self._answer(body, credentials)
-            meter.is_free = not answer.is_success
-            if meter.is_free:
-                raise _refused(answer, credentials.api_key)
-            text = _read(answer, meter)
+        async with self.in_turn(credentials):
+            with Meter(self, model=input_data.model, given=input_data.system + input_data.prompt) as meter:
+                answer = await self._answer(body, credentials)
+                meter.is_free = not answer.is_success
+                if meter.is_free:
+                    raise _refused(answer, credentials.api_key)
+                text = _read(answer, meter)
         yield "response", text
         yield "usage", meter.counted
 

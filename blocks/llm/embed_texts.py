@@ -70,12 +70,13 @@ class EmbedTextsBlock(Block):
         if input_data.dimensions:
             arguments["dimensions"] = input_data.dimensions
         given = "".join(input_data.texts)
-        with translated(connection), Meter(self, model=input_data.model, given=given, makes_text=False) as meter:
-            async with asyncio.timeout(PATIENCE.total_s):
-                answer = await connection.sdk.embeddings.create(
-                    **arguments, extra_headers={"Idempotency-Key": call_key(self, arguments)}
-                )
-            meter.heard(getattr(answer, "usage", None))
+        async with self.in_turn(connection.credentials):
+            with translated(connection), Meter(self, model=input_data.model, given=given, makes_text=False) as meter:
+                async with asyncio.timeout(PATIENCE.total_s):
+                    answer = await connection.sdk.embeddings.create(
+                        **arguments, extra_headers={"Idempotency-Key": call_key(self, arguments)}
+                    )
+                meter.heard(getattr(answer, "usage", None))
         yield "embeddings", vectors_of(answer, len(input_data.texts))
         yield "usage", meter.counted
 

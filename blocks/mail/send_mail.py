@@ -63,5 +63,6 @@ class SendMailBlock(Block):
         server = mail.MailServer(
             credentials.base_url, credentials.username, credentials.password, credentials.allowed_hosts
         )
-        await mail.send(server, letter)
+        async with self.in_turn(credentials):
+            await mail.send(server, letter)
         yield "output", letter.message_id

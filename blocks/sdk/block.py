@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from uuid import UUID
@@ -57,6 +58,7 @@ class Block:
     def __init__(self, context: BlockContext | None = None) -> None:
         self._context = context
         self._calls = waiting.Calls()
+        self._has_asked = False
 
     @property
     def context(self) -> BlockContext:
@@ -85,6 +87,31 @@ class Block:
     async def get_credentials(self, provider: str) -> Credentials:
         """Return the credential this node uses for `provider`."""
         return await self.context.get_credentials(provider)
+
+    @asynccontextmanager
+    async def in_turn(self, credentials: Credentials, *, holds_back: bool = True) -> AsyncIterator[None]:
+        """Ask with a credential, within the limit that all share who do; without a limit that is nothing.
+
+        Raising `BlockError` with the code `RATE_LIMITED` and a `retry_after_s` inside holds all of them back for so long, if it is to. A
+        long wait suspends the firing, unless it has asked before.
+
+        Raises:
+            RateLimiterUnavailable: the server that counts does not answer.
+        """
+        limiter = credentials.rate_limiter
+        if limiter is None:
+            yield
+            return
+        await limiter.acquire(may_leave=not self._has_asked)
+        self._has_asked = True
+        try:
+            yield
+        except BlockError as error:
+            if holds_back and error.code == "RATE_LIMITED" and error.retry_after_s:
+                await limiter.hold_back(error.retry_after_s)
+            raise
+        finally:
+            limiter.release()
 
     def report_usage(self, **amounts: int | float | str) -> None:
         """Report what was used, e.g. `input_tokens=12, output_tokens=3, model="gpt-4o"`; reports add up."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from blocks.sdk.sub_graph import SubGraph
 from blocks.sdk.usage import Usage
 from blocks.sdk.waiting import WaitFor
+from integrations.ratelimit import RateLimiter
 
 
 class Credentials(Protocol):
@@ -52,6 +53,11 @@ class Credentials(Protocol):
     @property
     def base_url(self) -> str:
         """Return where the provider is reached, or nothing for its usual address."""
+        ...
+
+    @property
+    def rate_limiter(self) -> RateLimiter | None:
+        """Return the limit that all share who ask with it; None without one. `self.in_turn(credentials)` keeps to it."""
         ...
 
 

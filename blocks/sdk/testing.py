@@ -12,6 +12,7 @@ from blocks.registry import validate_input, validate_output
 from blocks.sdk import Block, BlockError, Credentials, Example, Usage
 from blocks.sdk.sub_graph import SubGraph
 from blocks.sdk.waiting import Suspended, WaitFor, slept
+from integrations.ratelimit import RateLimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class KnownCredentials:
     access_token: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
+    rate_limiter: RateLimiter | None = None
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:

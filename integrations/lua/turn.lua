@@ -31,6 +31,9 @@ local turn = math.max(tonumber(redis.call('GET', turns) or '0'), now)
 local wait = 0
 if interval > 0 then
   wait = math.ceil((turn + (before - burst + 1) * interval - now) / 1000)
+else
+  -- Without a rate the moment only moves where somebody was told to hold back.
+  wait = math.ceil((turn - now) / 1000)
 end
 -- Slots: nobody knows when one is given back, so those next in line ask often.
 local free = before + 1

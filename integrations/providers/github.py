@@ -18,4 +18,6 @@ GITHUB = Provider(
     ),
     signature_scheme="github",
     test_request=TestRequest("GET", "/user"),
+    # Its "secondary" limit: whoever asks more at once is turned away for a while.
+    max_concurrent=100,
 )

@@ -85,6 +85,10 @@ class Provider:
     #: Under which name the price tables list its models; empty: what it is asked costs the platform nothing.
     price_table: str = ""
     test_request: TestRequest | None = None
+    #: How much of each of its credentials may be in use at once, and how often a second it may be asked, by all workers together, where
+    #: the credential says nothing of it. None is no limit.
+    max_concurrent: int | None = None
+    rate_per_second: float | None = None
 
     def hosts_for(self, base_url: str) -> tuple[str, ...]:
         """Return where a credential may be sent that says nothing of it: to its own address, else to the provider's hosts."""

@@ -106,6 +106,8 @@ class TestAdding:
             "headers": "X-Key: abc:def\nX-Other: ghi",
             "base_url": "https://a.example",
             "hosts": "a.example b.example:8443",
+            "max_concurrent": "4",
+            "rate_per_second": "0.5",
         }
 
         browser.post(f"{PAGES}add/", EMPTY | given)
@@ -113,6 +115,7 @@ class TestAdding:
         credential = Credential.objects.get()
         assert credential.secret.reveal() == {"headers": {"X-Key": "abc:def", "X-Other": "ghi"}}
         assert credential.allowed_hosts == ["a.example", "b.example:8443"]
+        assert (credential.max_concurrent, credential.rate_per_second) == (4, 0.5)
 
     def test_says_what_is_wrong_without_showing_the_secret(self, browser):
         secret = new_secret()

@@ -55,6 +55,29 @@ class TestCreate:
             ({"secret": {"api_key": "k" * 20_000}}, "secret.api_key"),
             ({"secret": {"api_key": 7}}, "secret.api_key"),
             ({"secret": {"api_key": "a\nb"}}, "secret.api_key"),
+            ({"secret": {"api_key": "sk-schlüssel"}}, "secret.api_key"),
+            ({"secret": {"api_key": "sk-\u200bpasted"}}, "secret.api_key"),
+            (
+                {
+                    "provider": "http",
+                    "kind": "host_headers",
+                    "secret": {"headers": {"X-Key": "é"}},
+                    "base_url": "https://a.example",
+                },
+                "secret.headers.X-Key",
+            ),
+            (
+                {
+                    "provider": "http",
+                    "kind": "host_headers",
+                    "secret": {"headers": {"Host": "b"}},
+                    "base_url": "https://a.example",
+                },
+                "secret.headers.Host",
+            ),
+            ({"secret": {"api_key": "k"}, "max_concurrent": 0}, "max_concurrent"),
+            ({"secret": {"api_key": "k"}, "rate_per_second": 0}, "rate_per_second"),
+            ({"secret": {"api_key": "k"}, "rate_per_second": "NaN"}, "rate_per_second"),
             ({"secret": {"api_key": "k", "password": "p"}}, "secret.password"),
             ({"secret": "sk-plain-text"}, "secret"),
             ({"secret": {"api_key": "k"}, "provider": "nobody"}, "provider"),
@@ -145,6 +168,15 @@ class TestUpdate:
         credential = make_credential(owner, allowed_hosts=["a.example", "b.example"])
 
         assert api.patch(address(credential), {"allowed_hosts": ["a.example"]}).status_code == 200
+
+    def test_sets_and_lifts_what_limits_it(self, api, owner):
+        credential = make_credential(owner)
+
+        limited = api.patch(address(credential), {"max_concurrent": 2, "rate_per_second": 0.5}, format="json")
+        lifted = api.patch(address(credential), {"max_concurrent": None}, format="json")
+
+        assert (limited.data["max_concurrent"], limited.data["rate_per_second"]) == (2, 0.5)
+        assert (lifted.data["max_concurrent"], lifted.data["rate_per_second"]) == (None, 0.5)
 
     @pytest.mark.parametrize("field", ["provider", "kind"])
     def test_leaves_what_it_is(self, api, owner, field):
