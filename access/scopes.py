@@ -23,6 +23,9 @@ class Scope(StrEnum):
     MONEY_WRITE = "money:write"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    SUBSCRIPTIONS_READ = "subscriptions:read"
+    #: Whoever has it is sent what executions give.
+    SUBSCRIPTIONS_WRITE = "subscriptions:write"
     SCHEDULES_READ = "schedules:read"
     SCHEDULES_WRITE = "schedules:write"
     KEYS_READ = "keys:read"

@@ -117,8 +117,12 @@ def refuse_unsafe_start(**_: Any) -> None:
 
 @signals.beat_init.connect
 def reconcile_beside_beat(**_: Any) -> None:
-    """Let beat's process find what is stuck, and fire schedules. Registered last: an unsafe start is refused before."""
-    from executions import reconcile, schedules
+    """Let beat's process find what is stuck, fire schedules, and tell subscribers. Registered last: an unsafe start is refused before."""
+    from executions import reconcile, schedules, sending
 
-    for name, keep in (("reconcile", reconcile.keep_going), ("schedules", schedules.keep_firing)):
+    for name, keep in (
+        ("reconcile", reconcile.keep_going),
+        ("schedules", schedules.keep_firing),
+        ("sending", sending.keep_sending),
+    ):
         threading.Thread(target=keep, args=[threading.Event()], name=name, daemon=True).start()

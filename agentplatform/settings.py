@@ -179,6 +179,18 @@ AGENTPLATFORM_KEEP_DELIVERIES_DAYS = env_int(
 AGENTPLATFORM_WEBHOOKS_AT_ONCE = env_int(
     "AGENTPLATFORM_WEBHOOKS_AT_ONCE", 16, minimum=1
 )  # that one web process takes; each holds a connection, and who comes beside is told to come again
+AGENTPLATFORM_OUTGOING_AT_ONCE = env_int(
+    "AGENTPLATFORM_OUTGOING_AT_ONCE", 200, minimum=1
+)  # that beat's process sends to subscriptions; those that hang must leave room for the others
+AGENTPLATFORM_OUTGOING_TIMEOUT_S = env_float(
+    "AGENTPLATFORM_OUTGOING_TIMEOUT_S", 15.0, minimum=0.1
+)  # of one attempt in all: whoever has more to do answers first
+AGENTPLATFORM_OUTGOING_RETRY_S = env_float(
+    "AGENTPLATFORM_OUTGOING_RETRY_S", 259_200.0, minimum=1.0
+)  # three days: a weekend's outage loses nothing
+AGENTPLATFORM_MAX_SUBSCRIPTIONS = env_int(
+    "AGENTPLATFORM_MAX_SUBSCRIPTIONS", 50, minimum=1
+)  # of one owner: each event is written once for each
 AGENTPLATFORM_MIN_SCHEDULE_INTERVAL_S = env_int(
     "AGENTPLATFORM_MIN_SCHEDULE_INTERVAL_S", 60, minimum=1
 )  # between two times of a schedule: nobody starts something each second by mistake
@@ -278,6 +290,7 @@ SPECTACULAR_SETTINGS = {
         "TriggerKind": "executions.triggers.TriggerKind",
         "CredentialKind": "integrations.models.KINDS",
         "DeliveryStatus": "executions.models.webhook.DeliveryStatus",
+        "OutgoingStatus": "executions.models.subscription.OutgoingStatus",
         "FireStatus": "executions.models.schedule.FireStatus",
         "CatchUp": "executions.models.schedule.CatchUp",
         "Overlap": "executions.models.schedule.Overlap",

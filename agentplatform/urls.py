@@ -15,6 +15,7 @@ from executions.api import router as executions_router
 from executions.api_live import router as live_router
 from executions.api_money import router as money_router
 from executions.api_schedules import router as schedules_router
+from executions.api_subscriptions import router as subscriptions_router
 from executions.api_waits import router as waits_router
 from executions.api_webhooks import router as webhooks_router
 from executions.views import receive_webhook
@@ -31,6 +32,7 @@ api.registry.extend(live_router.registry)
 api.registry.extend(waits_router.registry)
 api.registry.extend(money_router.registry)
 api.registry.extend(webhooks_router.registry)
+api.registry.extend(subscriptions_router.registry)
 api.registry.extend(schedules_router.registry)
 api.registry.extend(credentials_router.registry)
 

@@ -373,3 +373,27 @@ class StartInFlight(AppError):
     status = 409
     hint = "Ask again in a moment: then the answer is its execution."
     retry_after_s = 1
+
+
+class SubscriptionInvalid(AppError):
+    """A subscription can not be like this."""
+
+    code = "SUBSCRIPTION_INVALID"
+    status = 422
+    hint = "`path` says which part of it is meant."
+
+
+class SubscriptionDisabled(AppError):
+    """This subscription is off: nothing is sent to it."""
+
+    code = "SUBSCRIPTION_DISABLED"
+    status = 409
+    hint = "Turn it on first."
+
+
+class NotSent(AppError):
+    """The platform could not send it."""
+
+    code = "NOT_SENT"
+    status = 500
+    hint = "Its log says why. It is tried again."

@@ -28,6 +28,7 @@ NAMES = frozenset(
         "before_reconcile_send",
         "before_fire_commit",
         "before_renew",
+        "after_outgoing_send",
     }
 )
 EXPECTED = "NAME:ACTION[:p=CHANCE][:seed=N][:at=N], several with ';', ACTION being kill9, raise or delay=SECONDS"

@@ -19,6 +19,11 @@ def prune_deliveries() -> int:
     return _prune("prune_deliveries", settings.AGENTPLATFORM_KEEP_DELIVERIES_DAYS)
 
 
+def prune_outgoing() -> int:
+    """Remove what went out to subscriptions, or could not, and is older than deliveries are kept. Return how many."""
+    return _prune("prune_outgoing", settings.AGENTPLATFORM_KEEP_DELIVERIES_DAYS)
+
+
 def prune_fires() -> int:
     """Remove what became of times that are older than that is kept. Return how many."""
     return _prune("prune_fires", settings.AGENTPLATFORM_KEEP_FIRES_DAYS)

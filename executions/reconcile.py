@@ -43,6 +43,7 @@ def keep_going(stop: threading.Event) -> None:
             if time.monotonic() >= upkeep_due_at:
                 patiently(ensure_partitions)
                 patiently(pruning.prune_deliveries)
+                patiently(pruning.prune_outgoing)
                 patiently(pruning.prune_fires)
                 patiently(once.forget_old)
                 upkeep_due_at = time.monotonic() + UPKEEP_EVERY_S

@@ -179,6 +179,17 @@ def check_headers(headers: Mapping[str, str]) -> None:
             )
 
 
+def check_url(url: str) -> None:
+    """Check what can be told from the text of an address, before it is kept. Where it leads is checked whenever it is asked.
+
+    Raises:
+        UrlForbidden: it may not be asked.
+    """
+    from agentplatform.lib import outbound
+
+    outbound.check_url(_parsed(url), _allowed)
+
+
 def client() -> httpx2.AsyncClient:
     """Return a client for a library that brings none of its own checks. It shares the door's connections: do not close it."""
     import httpx2
@@ -259,6 +270,10 @@ async def _follow(
         asked = _redirected(asked, response.status_code, target)
         if credential_hosts is not None and asked.content:
             _check_place(asked.url, credential_hosts)  # headers are left behind, but a body may hold the key as well
+    if max_redirects == 0:
+        raise HttpBadAnswer(
+            f"It answered {response.status_code} and leads on to another address, which is not followed."
+        )
     raise HttpBadAnswer(f"The address leads on more than {max_redirects} times.")
 
 

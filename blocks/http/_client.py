@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agentplatform.lib import http
 from agentplatform.lib.http import Answer
+from agentplatform.lib.retry_after import retry_after_of
 from blocks.sdk import Block, BlockError, Retry
 from integrations import providers
 from integrations.providers import ProviderName
@@ -61,19 +60,6 @@ def refusal(provider: str, status: int, told: str = "", headers: Mapping[str, st
         hint=hint,
         retry_after_s=retry_after_of(headers or {}),
     )
-
-
-def retry_after_of(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds an answer asks to be left alone for (`Retry-After`, a number or a date), or None."""
-    asked = headers.get("retry-after", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return float(asked[:9])
-    try:
-        moment = parsedate_to_datetime(asked)
-    except (ValueError, OverflowError):
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(tz=UTC)).total_seconds())
 
 
 def _meaning(status: int) -> tuple[str, str]:

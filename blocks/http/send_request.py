@@ -12,7 +12,7 @@ from pydantic import Field
 from agentplatform.lib import http
 from agentplatform.lib.http import Answer
 from agentplatform.lib.http_errors import HttpBadAnswer, HttpTimeout, HttpUnreachable
-from blocks.http._client import retry_after_of
+from agentplatform.lib.retry_after import retry_after_of
 from blocks.sdk import Block, BlockError, BlockSchema, Credentials, Effects, Example, Retry
 from integrations import providers
 from integrations.providers import ProviderName

@@ -23,6 +23,12 @@ from executions.models.schedule import (
     ScheduleQuerySet,
 )
 from executions.models.start_key import StartKey
+from executions.models.subscription import (
+    OutgoingDelivery,
+    OutgoingStatus,
+    Subscription,
+    SubscriptionQuerySet,
+)
 from executions.models.wait import Wait, WaitQuerySet
 from executions.models.webhook import Delivery, DeliveryQuerySet, DeliveryStatus, Webhook, WebhookQuerySet
 
@@ -46,11 +52,15 @@ __all__ = [
     "LiveEvent",
     "NodeExecution",
     "NodeExecutionQuerySet",
+    "OutgoingDelivery",
+    "OutgoingStatus",
     "Overlap",
     "Schedule",
     "ScheduleQuerySet",
     "StartKey",
     "StatusNote",
+    "Subscription",
+    "SubscriptionQuerySet",
     "TokenPrice",
     "Wait",
     "WaitQuerySet",

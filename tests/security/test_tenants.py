@@ -12,9 +12,17 @@ from rest_framework.viewsets import ViewSetMixin
 
 from access.models import ApiKey
 from access.scopes import ANY_KEY, READING, Scope, scope_of
-from executions import own_schedules, own_webhooks, schedules
+from executions import own_schedules, own_subscriptions, own_webhooks, schedules
 from executions.engine.waits import WaitKind
-from executions.models import Budget, Execution, LedgerEntry, NodeExecution, Wait
+from executions.models import (
+    Budget,
+    Execution,
+    LedgerEntry,
+    NodeExecution,
+    OutgoingDelivery,
+    Subscription,
+    Wait,
+)
 from integrations import services as credentials
 from tests.blocks import node
 from tests.factories import make_execution, make_key, make_node_execution, make_published, make_user
@@ -116,7 +124,10 @@ def theirs() -> dict[str, list[str]]:
     budget = Budget.objects.create(owner=owner, scope="OWNER", scope_id=str(owner.pk), limit_microcredits=5)
     key = ApiKey.objects.get(owner=owner)
     schedule = own_schedules.create(graph=version.graph, name="theirs", kind="cron", cron="@daily")
+    subscription, _ = own_subscriptions.create(owner_id=owner.pk, name="theirs", url="https://example.com/hook")
+    told = own_subscriptions.ping(subscription)
     things = [version.graph, version, execution, wait, credential, key, webhook, schedule, schedules.fire_now(schedule)]
+    things += [subscription, told]
     return {"uuids": [str(one.pk) for one in things], "numbers": [str(budget.pk)]}
 
 
@@ -165,4 +176,6 @@ def _counted() -> dict[str, Any]:
         "waits": list(Wait.objects.values_list("id", "status")),
         "budgets": list(Budget.objects.values_list("id", "limit_microcredits")),
         "entries": LedgerEntry.objects.count(),
+        "subscriptions": list(Subscription.objects.values_list("id", "url", "changed_at", "is_enabled")),
+        "told": list(OutgoingDelivery.objects.values_list("id", "status", "begun_at")),
     }

@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from agentplatform.lib.errors import AppError
-from blocks.http._client import retry_after_of
+from agentplatform.lib.retry_after import retry_after_of
 from blocks.http.call_service import CallServiceBlock
 from blocks.http.send_request import SendRequestBlock
 from blocks.sdk import BlockError
