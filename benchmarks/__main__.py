@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from benchmarks.accepting import Accepting
 from benchmarks.cases import CASES, Case, case_named
+from benchmarks.doors import BareDoor, StartDoor, WebhookDoor
 from benchmarks.limiting import Limiting, RoundTrips
 from benchmarks.measure import Measured, measure
 from benchmarks.report import print_table, write_json
@@ -77,8 +78,9 @@ def _taking_part(case: Case, systems: Sequence[System], servers: Servers) -> Seq
     # In this process, where our system has set Django up.
     if not any(system.name == "ours" for system in systems):
         return []
-    if case.shape == "accept":
-        return [Accepting("ours", servers, is_bare=False), Accepting("baseline", servers, is_bare=True)]
+    if case.shape in ("start", "deliver"):
+        door = StartDoor() if case.shape == "start" else WebhookDoor()
+        return [Accepting("ours", servers, door), Accepting("baseline", servers, BareDoor())]
     if case.shape == "limit":
         return [Limiting(servers.redis_url(LIMITER_DATABASE)), RoundTrips(servers.redis_url(LIMITER_DATABASE))]
     return [Settling("ours", is_paid=True), Settling("baseline", is_paid=False)]

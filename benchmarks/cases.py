@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Shape = Literal["chain", "fan", "diamond", "resume", "loop", "settle", "limit", "accept"]
+Shape = Literal["chain", "fan", "diamond", "resume", "loop", "settle", "limit", "deliver", "start"]
 Work = Literal["noop", "fibo", "wait"]
 
 WAIT_S = 0.2
@@ -48,7 +48,7 @@ class Case:
     @property
     def is_in_process(self) -> bool:
         """Return whether it compares two ways of one step, which the process that measures asks for, and no systems."""
-        return self.shape in ("settle", "limit", "accept")
+        return self.shape in ("settle", "limit", "deliver", "start")
 
     @property
     def is_reported_only(self) -> bool:
@@ -73,7 +73,8 @@ CASES = (
     Case("map1000", "fan", 1000, work="wait", wait_s=0.05, is_ours_only=True),
     Case("resume200", "resume", 200, is_ours_only=True),
     Case("sub_graphs100", "loop", 100, is_ours_only=True),
-    Case("webhooks500", "accept", 500, ratio_bar=2.0),
+    Case("starts500", "start", 500, ratio_bar=2.0),
+    Case("webhooks500", "deliver", 500, ratio_bar=2.0),
     Case("settle1", "settle", 1, work="wait", ratio_bar=1.3),
     Case("settle20", "settle", 20, work="wait", ratio_bar=1.3),
     Case("limiter200", "limit", 200),

@@ -17,6 +17,12 @@ class Posted:
 
     statuses: dict[int, int] = field(default_factory=dict)
     times_ms: list[float] = field(default_factory=list)
+    took_s: float = 0.0
+
+    @property
+    def per_second(self) -> float:
+        """Return how many answers came in a second."""
+        return len(self.times_ms) / self.took_s
 
     def percentile_ms(self, share: float) -> float:
         """Return what so large a share of the answers took at most."""
@@ -42,7 +48,9 @@ def post_all(requests: Sequence[bytes], *, port: int, clients: int) -> Posted:
         waiting = iter(requests)
         await asyncio.gather(*(_post(waiting, posted, port) for _ in range(clients)))
 
+    began = time.perf_counter()
     asyncio.run(run())
+    posted.took_s = time.perf_counter() - began
     return posted
 
 

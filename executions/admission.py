@@ -31,10 +31,11 @@ MARGIN = 16
 LONGEST_LINE = 10_000
 
 
-def enter(execution: Execution) -> None:
+def enter(execution: Execution, *, is_alone: bool = False) -> None:
     """Write a new execution. Where its owner is clearly below the limits it is sent at once, else it waits in line.
 
-    Both only after the commit: also if that is the caller's transaction.
+    Both only after the commit: also if that is the caller's transaction. There it waits in line, unless it `is_alone` in a transaction
+    that ends at once.
 
     Raises:
         OwnerInactive: its owner may not log in.
@@ -53,7 +54,7 @@ def enter(execution: Execution) -> None:
             segments_done=execution.segments_done,
             plan_mark=execution.plan_mark,
             api_key=execution.api_key,
-            is_alone=not connection.in_atomic_block,
+            is_alone=is_alone or not connection.in_atomic_block,
             per_owner=settings.AGENTPLATFORM_MAX_RUNNING_PER_OWNER,
             in_flight=settings.AGENTPLATFORM_MAX_IN_FLIGHT,
             margin=MARGIN,

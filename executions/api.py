@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, cast
 from uuid import UUID
@@ -21,6 +21,7 @@ from rest_framework.serializers import BaseSerializer
 from access.models import ApiKey
 from agentplatform.lib.paging import PagesById
 from executions import once, services
+from executions.asked_version import asked_version
 from executions.filters import ExecutionFilter, NodeExecutionFilter
 from executions.models import Execution, ExecutionQuerySet, NodeExecution
 from executions.serializers import (
@@ -31,9 +32,7 @@ from executions.serializers import (
     RetrySerializer,
     StartSerializer,
 )
-from graphs import services as graph_services
-from graphs.errors import GraphNotFound
-from graphs.models import Graph, GraphVersion
+from graphs.models import GraphVersion
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -41,6 +40,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Asked again with the same key and body within a day, the answer is the same execution.",
 )
+#: Shows what was just asked for. Made once: it holds nothing of a request, and making its fields would cost more than showing them.
+JUST_ASKED_FOR = ExecutionDetailSerializer(context={"was_asked_for": True})
 
 
 class OldestFirst(PagesById):
@@ -82,17 +83,18 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
         ask = StartSerializer(data=request.data)
         ask.is_valid(raise_exception=True)
         asked = ask.validated_data
-        user_id = cast(int, request.user.pk)  # nobody else gets past the permission
+        version = asked_version(request.user, graph_id=asked.get("graph"), version_id=asked.get("version"))
         start = partial(
             services.start,
-            version_id=_version_id(request.user, asked),
-            owner_id=user_id,
+            version_id=version.pk,
+            owner_id=cast(int, request.user.pk),  # nobody else gets past the permission
             inputs=asked.get("inputs"),
             priority=asked["priority"],
             budget_microcredits=asked.get("budget_microcredits"),
             api_key=_key_id(request),
+            is_alone=True,
         )
-        return self._accepted(request, start, "start")
+        return self._accepted(request, start, "start", version=version)
 
     @extend_schema(
         parameters=[IDEMPOTENCY_KEY],
@@ -140,17 +142,22 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
     def _shown(self, execution: Execution) -> Response:
         return Response(ExecutionDetailSerializer(execution, context=self.get_serializer_context()).data)
 
-    def _accepted(self, request: Request, start: Callable[[], Execution], what: str) -> Response:
+    def _accepted(
+        self, request: Request, start: Callable[..., Execution], what: str, *, version: GraphVersion | None = None
+    ) -> Response:
         was_there = False
         if key := request.headers.get("Idempotency-Key"):
             digest = once.digest_of(what, request.data)
-            execution, was_there = once.start_once(key, digest, start, owner_id=cast(int, request.user.pk))
+            keyed = partial(_start_as, start)
+            execution, was_there = once.start_once(key, digest, keyed, owner_id=cast(int, request.user.pk))
         else:
             execution = start()
+        if version is not None and execution.version_id == version.pk:
+            # Known already, and to be shown.
+            execution.version, execution.graph = version, version.graph
         place = reverse("execution-detail", kwargs={"pk": execution.pk}, request=request)
         headers = {"Location": place} | ({"Idempotent-Replayed": "true"} if was_there else {})
-        context = {**self.get_serializer_context(), "was_asked_for": True}
-        shown = ExecutionDetailSerializer(execution, context=context).data
+        shown = JUST_ASKED_FOR.to_representation(execution)
         return Response(shown, status=status.HTTP_202_ACCEPTED, headers=headers)
 
 
@@ -174,22 +181,13 @@ class NodeExecutionViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[NodeEx
         return super().list(request, *args, **kwargs)
 
 
+def _start_as(start: Callable[..., Execution], execution_id: UUID) -> Execution:
+    return start(execution_id=execution_id)
+
+
 def _key_id(request: Request) -> str:
     """Return that of the API key that asks; nothing for a session of the console."""
     return str(request.auth.pk) if isinstance(request.auth, ApiKey) else ""
-
-
-def _version_id(user: Any, ask: Mapping[str, Any]) -> UUID:
-    """Return the version that is asked for, if it is the user's own."""
-    if graph_id := ask.get("graph"):
-        graph = Graph.objects.owned_by(user).filter(pk=graph_id).first()
-        if graph is None:
-            raise GraphNotFound(f"There is no graph {graph_id}.", path="graph")
-        return graph_services.latest_version(graph).pk
-    version = GraphVersion.objects.owned_by(user).filter(pk=ask["version"]).only("id").first()
-    if version is None:
-        raise GraphNotFound(f"There is no version {ask['version']}.", path="version")
-    return version.pk
 
 
 router = SimpleRouter()

@@ -188,6 +188,7 @@ def _start(webhook: Webhook, received: Received, execution_id: UUID | None, vers
         owner_id=webhook.owner_id,
         inputs=payloads.inputs_of(received, webhook.mapping, declared),
         execution_id=execution_id,
+        is_alone=True,
     )
 
 

@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from pydantic_core import to_json
 
 from agentplatform.lib.clock import now
+from agentplatform.lib.ids import uuid7
+from executions import statements
 from executions.errors import StartInFlight, StartKeyInvalid, StartKeyReused
 from executions.models import Execution, StartKey
 
@@ -25,8 +28,10 @@ def digest_of(what: str, asked: Any) -> str:
     return hashlib.sha256(to_json([what, _ordered(asked)])).hexdigest()
 
 
-def start_once(key: str, digest: str, start: Callable[[], Execution], *, owner_id: int) -> tuple[Execution, bool]:
-    """Return the execution of a key, and whether it was there before; else call `start`. Both are written together or not at all.
+def start_once(key: str, digest: str, start: Callable[[UUID], Execution], *, owner_id: int) -> tuple[Execution, bool]:
+    """Return the execution of a key, and whether it was there before; else call `start` with the id that the new one is to have.
+
+    Key and execution are written together, in a transaction of their own, or not at all.
 
     Raises:
         StartKeyInvalid: this can not be a key.
@@ -35,18 +40,17 @@ def start_once(key: str, digest: str, start: Callable[[], Execution], *, owner_i
     """
     if not 0 < len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
         raise StartKeyInvalid
-    with transaction.atomic():
-        _lock(owner_id, key)
-        known = StartKey.objects.filter(owner_id=owner_id, key=key).first()
-        if known and known.created_at > now() - KEPT:
+    execution_id = uuid7()
+    with transaction.atomic(durable=True):
+        if not _keep(key, digest, execution_id, owner_id=owner_id):
+            known = StartKey.objects.get(owner_id=owner_id, key=key)
             if known.digest != digest:
                 raise StartKeyReused(f"The key {key!r} has started something else.")
             if execution := Execution.objects.filter(pk=known.execution_id).first():
                 return execution, True
-        execution = start()
-        fields = {"digest": digest, "execution_id": execution.pk, "created_at": now()}
-        StartKey.objects.update_or_create(owner_id=owner_id, key=key, defaults=fields)
-        return execution, False
+            # Its month was dropped.
+            StartKey.objects.filter(pk=known.pk).update(execution_id=execution_id, created_at=now())
+        return start(execution_id), False
 
 
 def forget_old() -> int:
@@ -55,12 +59,28 @@ def forget_old() -> int:
     return StartKey.objects.filter(pk__in=list(old.values_list("pk", flat=True))).delete()[0]
 
 
-def _lock(owner_id: int, key: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [owner_id, key])
-        (is_ours,) = cursor.fetchone()
-    if not is_ours:
+def _keep(key: str, digest: str, execution_id: UUID, *, owner_id: int) -> bool:
+    """Keep the key, locked until the end of the transaction. Return False if it is known already.
+
+    Raises:
+        StartInFlight: somebody else has it locked.
+    """
+    moment = now()
+    with statements.cursor() as cursor:
+        statements.run(
+            cursor,
+            "keep_start_key",
+            owner_id=owner_id,
+            key=key,
+            digest=digest,
+            execution_id=execution_id,
+            now=moment,
+            over=moment - KEPT,
+        )
+        row = cursor.fetchone()
+    if row is None or not row[0]:
         raise StartInFlight
+    return bool(row[1])
 
 
 def _ordered(value: Any) -> Any:

@@ -130,10 +130,18 @@ def preview(execution: Execution, ask: Ask) -> Preview:
     )
 
 
-def retry(execution: Execution, ask: Ask, *, owner_id: int, budget_microcredits: int | None = None) -> Execution:
+def retry(
+    execution: Execution,
+    ask: Ask,
+    *,
+    owner_id: int,
+    budget_microcredits: int | None = None,
+    execution_id: UUID | None = None,
+) -> Execution:
     """Start a new execution that goes on from an ended one; what stands of that is referred to, not run and not paid again.
 
-    Its budget is what is left of that of the ended one, or else the one given here.
+    Its budget is what is left of that of the ended one, or else the one given here. `execution_id` is the new id, if the caller has
+    written it down already.
 
     Raises:
         AmountInvalid: the budget is no amount.
@@ -144,6 +152,7 @@ def retry(execution: Execution, ask: Ask, *, owner_id: int, budget_microcredits:
     """
     prepared = _prepare(execution, ask)
     new = Execution(
+        id=execution_id or uuid7(),
         graph_id=execution.graph_id,
         version_id=prepared.version_id,
         owner_id=owner_id,

@@ -36,11 +36,13 @@ def start(
     budget_microcredits: int | None = None,
     api_key: str = "",
     execution_id: UUID | None = None,
+    is_alone: bool = False,
 ) -> Execution:
     """Record a new execution, and launch it once the row is committed and it is its turn: also if that is the caller's transaction.
 
     It may cost at most its budget, with all that it starts; `api_key` is the fingerprint of the key that asks, whose budgets count too;
-    `execution_id` is the new id, if the caller has written it down already.
+    `execution_id` is the new id, if the caller has written it down already. It `is_alone` if the caller's transaction starts
+    nothing else and ends at once.
 
     Raises:
         AmountInvalid: the budget is no amount.
@@ -67,7 +69,7 @@ def start(
     if budget_microcredits is not None:
         # Before the execution, which may be sent as soon as it is written.
         budgets.limit(BudgetScope.EXECUTION, execution.pk, budget_microcredits, owner_id=owner_id)
-    admission.enter(execution)
+    admission.enter(execution, is_alone=is_alone)
     return execution
 
 

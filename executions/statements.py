@@ -15,19 +15,14 @@ import psycopg
 from django.db import connection
 from pydantic_core import to_json
 
+from agentplatform.lib import prepared
+from agentplatform.lib.prepared import Cursor, cursor
+
+__all__ = ["Cursor", "cursor", "planning_cursor", "portions", "records", "run", "together"]
+
 SQL = Path(__file__).parent / "sql"
 #: Postgres holds 256 MB in a JSON value. Beyond this, rows are shared out over several.
 MAX_PORTION_BYTES = 64 * 1024 * 1024
-
-Cursor = psycopg.Cursor[tuple[Any, ...]]
-
-
-@contextmanager
-def cursor() -> Iterator[Cursor]:
-    """Open a cursor on Django's connection, in its transaction if there is one, that binds values on the server."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as opened:
-        yield opened
 
 
 @contextmanager
@@ -88,5 +83,4 @@ def _joined(rows: Sequence[bytes]) -> str:
 
 @cache
 def _statement(name: str) -> bytes:
-    lines = (SQL / f"{name}.sql").read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if not line.lstrip().startswith("--")).encode()
+    return prepared.read(SQL / f"{name}.sql")

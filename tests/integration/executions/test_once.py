@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from rest_framework.test import APIClient
@@ -117,6 +118,22 @@ class TestAKey:
         assert (answer.status_code, answer.data["code"]) == (400, "IDEMPOTENCY_KEY_INVALID")
         assert not Execution.objects.exists()
 
+    def test_starts_at_once_where_nobody_stands_in_line(self, user, version):
+        answer = ask(client_of(user), version)
+
+        assert answer.data["position"] is None
+        assert Execution.objects.get().launched_at is not None
+
+    def test_starts_anew_what_was_dropped_with_its_month(self, user, version):
+        client = client_of(user)
+        ask(client, version)
+        Execution.objects.all().delete()
+
+        again, once_more = ask(client, version), ask(client, version)
+
+        assert "Idempotent-Replayed" not in again
+        assert once_more.data["id"] == again.data["id"]
+
     def test_that_is_old_is_removed(self, user, version):
         client = client_of(user)
         ask(client, version, "old"), ask(client, version, "new")
@@ -150,9 +167,9 @@ def test_whoever_asks_while_another_does_is_told_to_come_again():
     version = make_published([node("only", "test.source")], owner=user)
     told: list[Any] = []
 
-    def start() -> Execution:
+    def start(execution_id: UUID) -> Execution:
         told.extend(at_once(1, lambda _: refused(user.pk)))
-        return make_execution(version)
+        return make_execution(version, id=execution_id)
 
     with nobody_connected():
         once.start_once(KEY, "d", start, owner_id=user.pk)
@@ -163,7 +180,7 @@ def test_whoever_asks_while_another_does_is_told_to_come_again():
 
 def refused(owner_id: int) -> bool:
     try:
-        once.start_once(KEY, "d", make_execution, owner_id=owner_id)
+        once.start_once(KEY, "d", lambda execution_id: make_execution(id=execution_id), owner_id=owner_id)
     except StartInFlight:
         return True
     return False
