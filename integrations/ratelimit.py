@@ -124,11 +124,12 @@ class RateLimiter:
         table = turns.table()
         times = 0
         try:
-            while wait_s := await table.ask(place):
-                if line and wait_s > LONGEST_WAIT_HERE_S:
-                    wait_s = await table.ask(place, is_leaving=True)
-                    if wait_s:
-                        await line.come_back(wait_s, holder=place.holder, time=times)
+            while True:
+                wait_s, has_left = await table.ask_or_leave(place, longest_s=LONGEST_WAIT_HERE_S if line else 0.0)
+                if not wait_s:
+                    return
+                if line and has_left:
+                    await line.come_back(wait_s, holder=place.holder, time=times)
                     times += 1
                 else:
                     await asyncio.sleep(min(wait_s, turns.ASK_AGAIN_S))

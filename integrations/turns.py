@@ -19,6 +19,7 @@ from integrations.errors import RateLimiterUnavailable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+    from redis.commands.core import AsyncScript
 
 SCRIPTS = {
     path.stem: path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parent / "lua").glob("*.lua"))
@@ -34,6 +35,9 @@ PAUSES_S = (0.1, 0.5, 2.0, 5.0)
 TIMEOUT_S = 5.0
 #: Of one event loop.
 CONNECTIONS = 8
+
+#: What the server keeps of a limiter, in the order in which the scripts take it.
+PARTS = ("slots", "line", "kept", "numbers", "turns", "away", "began")
 
 _url = ""
 _tables: WeakKeyDictionary[asyncio.AbstractEventLoop, Table] = WeakKeyDictionary()
@@ -61,7 +65,7 @@ class Place:
 
     def keys(self) -> list[str]:
         """Return the keys of the server, all in one slot of a cluster."""
-        return [f"limit:{{{self.key}}}:{part}" for part in ("slots", "line", "kept", "numbers", "turns")]
+        return [f"limit:{{{self.key}}}:{part}" for part in PARTS]
 
 
 def configure(*, redis_url: str) -> None:
@@ -90,21 +94,32 @@ class Table:
     def __init__(self, url: str) -> None:
         self._url = url
         self._redis: Redis | None = None
+        self._scripts: dict[str, AsyncScript] = {}
         # In order, which a pool of connections that is exhausted is not.
         self._connections = asyncio.Semaphore(CONNECTIONS)
         self._held: set[Place] = set()
         self._renewing: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
 
-    async def ask(self, place: Place, *, is_leaving: bool = False) -> float:
+    async def ask(self, place: Place) -> float:
         """Ask for a turn. Return 0 if it is there, else after how many seconds to ask again.
+
+        Raises:
+            RateLimiterUnavailable: the server does not answer.
+        """
+        return (await self.ask_or_leave(place, longest_s=0.0))[0]
+
+    async def ask_or_leave(self, place: Place, *, longest_s: float) -> tuple[float, bool]:
+        """Ask for a turn; who would have to wait for longer than so many seconds leaves, and keeps its place.
+
+        Return 0 if the turn is there, else after how many seconds to ask again; and whether it has left until then.
 
         Raises:
             RateLimiterUnavailable: the server does not answer.
         """
         limits = place.limits
         interval = 1_000_000 / limits.rate_per_second if limits.rate_per_second else 0
-        granted, wait_ms = await self._patiently(
+        granted, wait_ms, has_left = await self._patiently(
             "turn",
             place.keys(),
             [
@@ -112,18 +127,16 @@ class Table:
                 limits.max_concurrent or 0,
                 round(interval),
                 limits.burst,
-                round(limits.lease_s * 1000),
-                round((PATIENCE_AWAY_S if is_leaving else PATIENCE_S) * 1000),
-                int(is_leaving),
+                *(round(seconds * 1000) for seconds in (limits.lease_s, PATIENCE_S, PATIENCE_AWAY_S, longest_s)),
             ],
         )
         if not granted:
-            return float(wait_ms) / 1000
+            return float(wait_ms) / 1000, bool(has_left)
         if limits.max_concurrent:
             self._held.add(place)
             if self._renewing is None or self._renewing.done():
                 self._renewing = asyncio.create_task(self._renew())
-        return 0.0
+        return 0.0, False
 
     async def leave(self, place: Place) -> None:
         """Give the slot of a place back, or its place in line up."""
@@ -191,8 +204,10 @@ class Table:
             from redis.asyncio import Redis
 
             self._redis = Redis.from_url(self._url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+            # Sent as a whole only to a server that does not know them yet.
+            self._scripts = {name: self._redis.register_script(text) for name, text in SCRIPTS.items()}
         async with self._connections:
-            answer = await self._redis.eval(SCRIPTS[script], len(keys), *keys, *values)
+            answer = await self._scripts[script](keys=keys, args=values)
         _end_if_cancelled()
         return answer
 

@@ -1,4 +1,7 @@
 -- Give a slot back, or a place in line up.
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('ZREM', KEYS[3], ARGV[1])
+local slots, line, kept, _, _, away, began = unpack(KEYS)
+redis.call('ZREM', slots, ARGV[1])
+redis.call('ZREM', line, ARGV[1])
+redis.call('ZREM', kept, ARGV[1])
+redis.call('ZREM', away, ARGV[1])
+redis.call('HDEL', began, ARGV[1])

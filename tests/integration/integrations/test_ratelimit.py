@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from agentplatform.local.paths import ROOT
 from agentplatform.local.supervisor import kill_group
-from integrations import turns
+from integrations import ratelimit, turns
 from integrations.errors import RateLimiterUnavailable
 from integrations.ratelimit import IN_LINE, RateLimiter
 from integrations.turns import Limits, Place
@@ -315,6 +316,129 @@ class TestALongWait:
         await shared.acquire()
 
         assert again.told == []
+
+
+class TestALongWaitForASlot:
+    LONGEST_S = 0.05
+
+    async def stand(self, shared: RateLimiter, *names: str) -> list[Place]:
+        """Take the one slot, and let these stand in line behind it, in this order."""
+        places = [Place(shared.key, name, shared.limits) for name in ("holder", *names)]
+        for place in places:
+            await turns.table().ask(place)
+        return places
+
+    async def ask(self, place: Place) -> tuple[float, bool]:
+        return await turns.table().ask_or_leave(place, longest_s=self.LONGEST_S)
+
+    async def test_lets_those_far_behind_go_and_keeps_those_who_are_next(self):
+        _, first, second = await self.stand(limiter(1), "first", "second")
+
+        at_once = [await self.ask(place) for place in (first, second)]
+        await asyncio.sleep(self.LONGEST_S * 1.2)
+        later = [await self.ask(place) for place in (first, second)]
+
+        assert [has_left for _, has_left in at_once] == [False, False]
+        assert [has_left for _, has_left in later] == [False, True]
+        assert self.LONGEST_S < later[1][0] <= self.LONGEST_S * 10
+
+    async def test_lets_nobody_go_who_may_not(self):
+        _, _, second = await self.stand(limiter(1), "first", "second")
+        await asyncio.sleep(self.LONGEST_S * 1.2)
+
+        assert await turns.table().ask(second) > 0
+        assert (await turns.table().ask_or_leave(second, longest_s=0.0))[1] is False
+
+    async def test_does_not_let_go_who_will_soon_have_its_turn(self):
+        shared = limiter(1)
+        holder, *others = await self.stand(shared, *"abcd")
+        await turns.table().leave(holder)
+        for place in others[:2]:
+            assert await turns.table().ask(place) == 0
+            await turns.table().leave(place)
+        await turns.table().ask(others[2])
+        await asyncio.sleep(self.LONGEST_S * 1.2)
+
+        # Two were given in that time, so that the one in front of it will be gone in half of it.
+        assert (await self.ask(others[3]))[1] is False
+
+    async def test_ends_at_the_old_place(self):
+        shared = limiter(1)
+        holder, first, second, third = await self.stand(shared, "first", "second", "third")
+        await asyncio.sleep(self.LONGEST_S * 1.2)
+        _, has_left = await self.ask(second)
+        await turns.table().leave(holder)
+        assert await turns.table().ask(first) == 0
+
+        back_s = await turns.table().ask(second)
+        await turns.table().leave(first)
+        thirds_s, seconds_s = await turns.table().ask(third), await turns.table().ask(second)
+
+        assert has_left
+        assert back_s > 0
+        assert (thirds_s > 0, seconds_s) == (True, 0)
+
+    async def test_leaves_no_slot_unused_meanwhile(self):
+        shared = limiter(1)
+        holder, first, second = await self.stand(shared, "first", "second")
+        await asyncio.sleep(self.LONGEST_S * 1.2)
+        _, has_left = await self.ask(second)
+        for gone in (holder, first):
+            await turns.table().leave(gone)
+
+        assert has_left
+        assert await turns.table().ask(Place(shared.key, "late", shared.limits)) == 0
+
+    async def test_is_forgotten_of_who_never_comes_back(self, server, monkeypatch):
+        monkeypatch.setattr(turns, "PATIENCE_AWAY_S", 0.1)
+        shared = limiter(1)
+        _, _, second = await self.stand(shared, "first", "second")
+        await asyncio.sleep(self.LONGEST_S * 1.2)
+        wait_s, has_left = await self.ask(second)
+
+        await asyncio.sleep(wait_s + 0.15)
+        await turns.table().ask(Place(shared.key, "other", shared.limits))
+
+        assert has_left
+        assert server.zcard(f"limit:{{{shared.key}}}:away") == 0
+        assert not server.hexists(f"limit:{{{shared.key}}}:began", "second")
+
+    async def test_passes_nobody_for_ever_in_a_crowd(self, server, monkeypatch):
+        monkeypatch.setattr(ratelimit, "LONGEST_WAIT_HERE_S", 0.2)
+        shared, inside, most, order, left = limiter(2), 0, 0, [], Counter()
+
+        async def come(number: int) -> None:
+            nonlocal inside, most
+            IN_LINE.set(Sleeper(number, left))
+            async with shared:
+                order.append(number)
+                inside += 1
+                most = max(most, inside)
+                await asyncio.sleep(0.05)
+                inside -= 1
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(60):
+                group.create_task(come(number))
+                await until(lambda stand=number + 1: int(server.get(f"limit:{{{shared.key}}}:numbers") or 0) == stand)
+
+        assert (most, sorted(order)) == (2, list(range(60)))
+        assert left, "Nobody has left."
+        assert server.hkeys(f"limit:{{{shared.key}}}:began") == [b""]
+
+
+class Sleeper:
+    """A firing that is suspended for a while, and then begins anew at its old place."""
+
+    def __init__(self, number: int, left: Counter[int]) -> None:
+        self.number, self.left = number, left
+
+    def next_holder(self) -> str:
+        return f"firing-{self.number}/1/1"
+
+    async def come_back(self, seconds: float, *, holder: str, time: int) -> None:
+        self.left[self.number] += 1
+        await asyncio.sleep(seconds)
 
 
 class TestAServerThatIsAway:
