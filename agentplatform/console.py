@@ -41,6 +41,10 @@ NAVIGATION = {
         ("Webhooks", "webhook", "executions.webhook"),
         ("Deliveries", "move_to_inbox", "executions.delivery"),
     ],
+    "Telling others": [
+        ("Subscriptions", "campaign", "executions.subscription"),
+        ("Outgoing deliveries", "outbox", "executions.outgoingdelivery"),
+    ],
     "Money": [
         ("Accounts", "account_balance_wallet", "executions.account"),
         ("Ledger", "receipt_long", "executions.ledgerentry"),

@@ -91,6 +91,9 @@ class WebhookViewSet(
         webhook = own_webhooks.update(self.get_object(), **ask.validated_data)
         return Response(WebhookSerializer(webhook, context=self.get_serializer_context()).data)
 
+    def perform_destroy(self, instance: Webhook) -> None:
+        own_webhooks.delete(instance)
+
     @extend_schema(request=RotateSerializer, responses=NewWebhookSerializer)
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, pk: str | None = None) -> Response:

@@ -33,7 +33,7 @@ from integrations.signatures import SignatureScheme
 logger = logging.getLogger(__name__)
 
 #: Of what is answered, so much is read; and so much of that is kept.
-MAX_ANSWER_BYTES, LONGEST_ANSWER = 256 * 1024, 1_000
+MAX_ANSWER_BYTES, LONGEST_ANSWER = 64 * 1024, 1_000
 MOST_LOGGED = 50
 #: Of one subscription, and of all of an owner, so many attempts are under way.
 PER_SUBSCRIPTION, PER_OWNER = 4, 20

@@ -74,7 +74,7 @@ def update(subscription: Subscription, *, is_enabled: bool | None = None, **fiel
     for name, value in fields.items():
         setattr(subscription, name, value)
     _check(subscription)
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         if fields:
             subscription.save(update_fields=list(fields))
         if is_enabled is True:
@@ -156,7 +156,7 @@ def resend_failed(subscription: Subscription, *, since: datetime) -> int:
 
 def delete(subscription: Subscription) -> None:
     """Remove a subscription and all that it was told."""
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         turn_off(subscription.pk, BY_HAND)
     # From here on nothing is written for it: so whoever ends an execution need not wait until all is removed.
     told = OutgoingDelivery.objects.filter(subscription_id=subscription.pk)
@@ -166,7 +166,7 @@ def delete(subscription: Subscription) -> None:
 
 
 def _again(subscription: Subscription, which: Q) -> int:
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         on = Subscription.objects.select_for_update(no_key=True).filter(pk=subscription.pk, is_enabled=True)
         if not on.values_list("pk").first():
             raise SubscriptionDisabled

@@ -11,13 +11,15 @@ from agentplatform.lib.crypto import Sealed
 from executions import payloads
 from executions.errors import WebhookInvalid
 from executions.inputs import declared_inputs
-from executions.models import Webhook
+from executions.models import Delivery, Webhook
 from executions.models.webhook import MAX_EVENT
 from executions.plans import plan_of
 from graphs.models import Graph
 from integrations import signatures
 from integrations.signatures import SignatureScheme
 
+#: Of what goes with a webhook, so much is removed in one statement.
+AT_ONCE = 1_000
 MOST_EVENTS, MOST_PLACES, LONGEST_PLACE = 100, 100, 500
 #: So long the secret before is taken too, unless something else is asked for.
 OVERLAP, LONGEST_OVERLAP = timedelta(days=1), timedelta(days=30)
@@ -82,6 +84,16 @@ def rotate(webhook: Webhook, *, secret: str = "", overlap: timedelta = OVERLAP) 
     webhook.previous_secret, webhook.previous_until = (before, now() + overlap) if overlap else (None, None)
     webhook.save(update_fields=["secret", "last4", "changed_at", "previous_secret", "previous_until"])
     return secret
+
+
+def delete(webhook: Webhook) -> None:
+    """Remove a webhook and all that came to it. What that has started stays."""
+    # Piece by piece, once nothing more can come: there may be many, each with what it brought.
+    Webhook.objects.filter(pk=webhook.pk).update(is_enabled=False)
+    came = Delivery.objects.filter(webhook_id=webhook.pk)
+    while ids := list(came.order_by("-id").values_list("pk", flat=True)[:AT_ONCE]):
+        came.filter(pk__in=ids).delete()
+    webhook.delete()
 
 
 def _sealed_in(webhook: Webhook, secret: str) -> str:

@@ -4,6 +4,7 @@ from executions.admin.execution import ExecutionAdmin
 from executions.admin.money import AccountAdmin, BudgetAdmin, LedgerEntryAdmin, TokenPriceAdmin
 from executions.admin.node_execution import NodeExecutionAdmin
 from executions.admin.schedule import FireAdmin, ScheduleAdmin
+from executions.admin.subscription import OutgoingDeliveryAdmin, SubscriptionAdmin
 from executions.admin.wait import WaitAdmin
 from executions.admin.webhook import DeliveryAdmin, WebhookAdmin
 
@@ -15,7 +16,9 @@ __all__ = [
     "FireAdmin",
     "LedgerEntryAdmin",
     "NodeExecutionAdmin",
+    "OutgoingDeliveryAdmin",
     "ScheduleAdmin",
+    "SubscriptionAdmin",
     "TokenPriceAdmin",
     "WaitAdmin",
     "WebhookAdmin",

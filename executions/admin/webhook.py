@@ -66,6 +66,16 @@ class WebhookAdmin(ServiceAdmin):
             return []
         return ["graph", "owner", "scheme", "address", "shown_secret", "shown_changed", "shown_previous"]
 
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        # What came to them goes with them: nobody may delete that alone, and there may be thousands.
+        came = Delivery.objects.filter(webhook__in=objs).count()
+        return [str(one) for one in objs], {"webhooks": len(objs), "deliveries": came}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        own_webhooks.delete(obj)
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Webhook], search_term: str
     ) -> tuple[QuerySet[Webhook], bool]:
