@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agentplatform.lib import http as door
-from blocks.sdk import Block, BlockCostConfig, BlockError, BlockSchema, Effects, Placement, Retry
+from blocks.sdk import Block, BlockCostConfig, BlockError, BlockSchema, Effects, Placement, RateLimiter, Retry
 from tests.blocks import AnyOutput, bounded
 from tests.faults.effects import SINK_URL
 
@@ -62,6 +62,19 @@ class CallAgain(Call):
 
     id = "fault.call-again"
     retry = Retry(attempts=12, delay_s=0.5, factor=1.0, jitter=0.0)
+
+
+class AskInTurn(Call):
+    """Asks somebody who wants to be asked by few at a time, and not too often."""
+
+    id = "fault.ask-in-turn"
+    rate_limiter = RateLimiter(max_concurrent=3, rate_per_second=20, lease_s=1.5)
+
+    async def execute(self, input_data: CallInput) -> AsyncIterator[tuple[str, Any]]:
+        """Wait for a turn, then do as the others do."""
+        async with self.rate_limiter:
+            async for pair in super().execute(input_data):
+                yield pair
 
 
 class Grind(Call):
@@ -151,7 +164,7 @@ class Measure(Block):
         yield "output", len(input_data.input)
 
 
-FAULT_BLOCKS: list[type[Block]] = [Call, CallOnce, CallAgain, Grind, Die, DieWaiting, Large, Measure]
+FAULT_BLOCKS: list[type[Block]] = [Call, CallOnce, CallAgain, AskInTurn, Grind, Die, DieWaiting, Large, Measure]
 
 
 def _body(block_id: str) -> dict[str, Any]:

@@ -310,8 +310,12 @@ class Stack:
 
     def stop_broker(self) -> None:
         """Stop the broker in good order: it forgets nothing."""
-        self.broker.send(signal.SIGTERM)
-        wait_until(lambda: not self.broker.is_up, what="The stop of the broker")
+        self.stop_member(self.broker.name)
+
+    def stop_member(self, name: str) -> None:
+        """Stop a process in good order, and wait until it is gone."""
+        self.members[name].send(signal.SIGTERM)
+        wait_until(lambda: not self.members[name].is_up, what=f"The stop of {name}")
 
     def lose_broker(self) -> None:
         """Kill the broker and remove what it had written down."""

@@ -52,7 +52,8 @@ def test_the_web_says_that_it_is_unavailable_while_the_database_is_away(stack: S
 
 
 @pytest.mark.parametrize(
-    ("code", "table"), [("40001", "nodeexecution"), ("40P01", "nodeexecution"), ("40001", "execution")]
+    ("code", "table"),
+    [("40001", "nodeexecution"), ("40P01", "nodeexecution"), ("40001", "execution"), ("40P01", "account")],
 )
 def test_what_the_database_asks_to_repeat_is_repeated(stack: Stack, load: Load, code: str, table: str):
     with refusing_every_third_update(f"executions_{table}", code):

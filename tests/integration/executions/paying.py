@@ -114,7 +114,7 @@ def run(execution: Execution, *, rounds: int = 10) -> Execution:
         try:
             for _ in range(rounds):
                 canvases = launch.compile_rest(Execution.objects.get(pk=execution.pk))
-                lanes = [lane for canvas in canvases for lane in _lanes(canvas)]
+                lanes = [lane for canvas in canvases for lane in lanes_of(canvas)]
                 runner.run_lanes([Work(execution.pk, lane) for lane in lanes])
                 if Execution.objects.get(pk=execution.pk).is_final:
                     return
@@ -129,7 +129,7 @@ def run(execution: Execution, *, rounds: int = 10) -> Execution:
     return execution
 
 
-def _lanes(canvas: Any) -> Iterator[Lane]:
+def lanes_of(canvas: Any) -> Iterator[Lane]:
     if isinstance(canvas, Lane):
         yield canvas
     elif isinstance(canvas, Chain):
