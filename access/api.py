@@ -20,13 +20,15 @@ from access import keyring
 from access.models import ApiKey, ApiKeyQuerySet
 from access.scopes import ANY_KEY
 from access.serializers import ApiKeySerializer, AskApiKeySerializer, MeSerializer, NewApiKeySerializer
+from agentplatform.lib.etags import Editable
 
 
 @extend_schema(tags=["access"])
-class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ApiKey]):
+class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Editable):
     """Your API keys. A key is shown when it is made, and never again."""
 
     scopes: ClassVar = {"read": "keys:read", "write": "keys:write"}
+    by_itself = frozenset({"last_used_at"})
     serializer_class = ApiKeySerializer
     filterset_fields = ["name", "prefix"]
     queryset = ApiKey.objects.none()
@@ -45,7 +47,9 @@ class ApiKeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
     @extend_schema(request=AskApiKeySerializer, responses=ApiKeySerializer)
     def update(self, request: Request, pk: str | None = None) -> Response:
         """Say anew what a key opens."""
-        return Response(ApiKeySerializer(keyring.update(self.get_object(), **self._asked(request))).data)
+        with self.edited() as key:
+            keyring.update(key, **self._asked(request))
+        return Response(ApiKeySerializer(key).data)
 
     @extend_schema(request=None, responses=NewApiKeySerializer)
     @action(detail=True, methods=["post"])

@@ -1,8 +1,13 @@
-"""What the description of the API says of every address: how a refusal looks."""
+"""What the description of the API says of every address: how a refusal looks, and of what can be edited, its tag."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
+
+from agentplatform.lib import etags
 
 PROBLEM = {
     "type": "object",
@@ -39,7 +44,34 @@ REFUSAL = {
     "description": "Refused.",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
 }
+TAG = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, description="Of the state that is shown.", response=[200])
+IF_MATCH = OpenApiParameter(
+    etags.IF_MATCH,
+    str,
+    OpenApiParameter.HEADER,
+    description="An `ETag`: it is changed only if it is still so (else 412).",
+)
+IF_NONE_MATCH = OpenApiParameter(
+    etags.IF_NONE_MATCH,
+    str,
+    OpenApiParameter.HEADER,
+    description="An `ETag`: it is shown only if it is not so any more (else 304).",
+)
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+
+
+class TaggedSchema(AutoSchema):
+    """Describes the headers of what can be edited."""
+
+    def get_override_parameters(self) -> list[Any]:
+        """Return the headers that an operation takes and answers with."""
+        action = getattr(self.view, "action", "")
+        if not isinstance(self.view, etags.Editable):
+            return []
+        shown = [TAG] if action in etags.SHOWING else []
+        if action == "retrieve":
+            return [*shown, IF_NONE_MATCH]
+        return [*shown, IF_MATCH] if action in etags.CHANGING else shown
 
 
 def describe_refusals(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
@@ -49,6 +81,8 @@ def describe_refusals(result: dict[str, Any], generator: Any, request: Any, publ
         for method, operation in operations.items():
             if method in METHODS:
                 operation["responses"].setdefault("default", REFUSAL)
+                if any(one.get("name") == etags.IF_NONE_MATCH for one in operation.get("parameters", ())):
+                    operation["responses"]["304"] = {"description": "You have it as it is."}
     _single_types(result)
     return result
 

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
+from agentplatform.lib.etags import Removable
 from agentplatform.lib.paging import PagesById
 from executions import export, ledger, own_budgets, reports, services
 from executions.engine.money import BudgetPeriod, BudgetScope, EntryKind
@@ -95,12 +96,11 @@ class LedgerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
 
 
 @extend_schema(tags=["money"])
-class BudgetViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Budget]
-):
+class BudgetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
     """Limits that you set to what your executions may cost."""
 
     scopes: ClassVar = {"read": "money:read", "write": "money:write"}
+    by_itself = frozenset({"spent", "held", "remaining"})
     pagination_class = NewestByNumber
     serializer_class = BudgetSerializer
     filterset_fields = ["scope", "scope_id", "period"]
@@ -133,10 +133,12 @@ class BudgetViewSet(
         """Set another limit; what was spent stays spent."""
         ask = LimitSerializer(data=request.data)
         ask.is_valid(raise_exception=True)
-        return Response(BudgetSerializer(own_budgets.change(self.get_object(), **ask.validated_data)).data)
+        with self.edited() as budget:
+            budget = own_budgets.change(budget, **ask.validated_data)
+        return Response(BudgetSerializer(budget).data)
 
-    def perform_destroy(self, budget: Budget) -> None:
-        own_budgets.lift(budget)
+    def perform_destroy(self, instance: Budget) -> None:
+        own_budgets.lift(instance)
 
 
 @extend_schema(tags=["money"])

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
 
+from agentplatform.lib.etags import Removable
 from executions import own_schedules, schedules
 from executions.errors import ScheduleInvalid
 from executions.filters import _OneOf
@@ -55,12 +56,11 @@ class FireFilter(django_filters.FilterSet):
 
 
 @extend_schema(tags=["schedules"])
-class ScheduleViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Schedule]
-):
+class ScheduleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
     """When your graphs are started by the clock."""
 
     scopes: ClassVar = {"read": "schedules:read", "preview": "schedules:read", "write": "schedules:write"}
+    by_itself = frozenset({"graph_name", "next_fire_at", "next_fire_at_local", "next_fires"})
     filterset_class = ScheduleFilter
     queryset = Schedule.objects.none()
 
@@ -86,10 +86,10 @@ class ScheduleViewSet(
     @extend_schema(request=ScheduleChangeSerializer, responses=ScheduleDetailSerializer)
     def partial_update(self, request: Request, pk: str | None = None) -> Response:
         """Change it. If that changes when it is due, its next time is counted from now."""
-        schedule = self.get_object()
-        ask = ScheduleChangeSerializer(data=request.data)
-        ask.is_valid(raise_exception=True)
-        schedule = own_schedules.update(schedule, **self._with_version(dict(ask.validated_data)))
+        with self.edited() as schedule:
+            ask = ScheduleChangeSerializer(data=request.data)
+            ask.is_valid(raise_exception=True)
+            schedule = own_schedules.update(schedule, **self._with_version(dict(ask.validated_data)))
         return Response(ScheduleDetailSerializer(schedule).data)
 
     def perform_destroy(self, instance: Schedule) -> None:

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
 
+from agentplatform.lib.etags import Removable
 from executions import own_subscriptions
 from executions.filters import _OneOf
 from executions.models import OutgoingDelivery, OutgoingStatus, Subscription, SubscriptionQuerySet
@@ -46,12 +47,11 @@ class OutgoingDeliveryFilter(django_filters.FilterSet):
 
 
 @extend_schema(tags=["subscriptions"])
-class SubscriptionViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Subscription]
-):
+class SubscriptionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
     """Addresses of yours that are told what happens to your executions."""
 
     scopes: ClassVar = {"read": "subscriptions:read", "write": "subscriptions:write"}
+    by_itself = frozenset({"graph_name", "failures", "heard_at"})
     serializer_class = SubscriptionSerializer
     filterset_fields = ["graph", "is_enabled"]
     queryset = Subscription.objects.none()
@@ -72,10 +72,10 @@ class SubscriptionViewSet(
     @extend_schema(request=SubscriptionChangeSerializer, responses=SubscriptionSerializer)
     def partial_update(self, request: Request, pk: str | None = None) -> Response:
         """Change it, or turn it off and on. Turned off, it is not sent what it has not got."""
-        subscription = self.get_object()
-        ask = SubscriptionChangeSerializer(data=request.data)
-        ask.is_valid(raise_exception=True)
-        subscription = own_subscriptions.update(subscription, **self._with_graph(dict(ask.validated_data)))
+        with self.edited() as subscription:
+            ask = SubscriptionChangeSerializer(data=request.data)
+            ask.is_valid(raise_exception=True)
+            subscription = own_subscriptions.update(subscription, **self._with_graph(dict(ask.validated_data)))
         return Response(SubscriptionSerializer(subscription).data)
 
     def perform_destroy(self, instance: Subscription) -> None:

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
 
+from agentplatform.lib.etags import Removable
 from executions import deliveries, own_webhooks, webhooks
 from executions.filters import _OneOf
 from executions.models import Delivery, DeliveryStatus, Webhook, WebhookQuerySet
@@ -57,12 +58,11 @@ class DeliveryFilter(django_filters.FilterSet):
 
 
 @extend_schema(tags=["webhooks"])
-class WebhookViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Webhook]
-):
+class WebhookViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
     """Addresses that others send to, to start your graphs."""
 
     scopes: ClassVar = {"read": "webhooks:read", "write": "webhooks:write"}
+    by_itself = frozenset({"graph_name", "url"})
     serializer_class = WebhookSerializer
     filterset_class = WebhookFilter
     queryset = Webhook.objects.none()
@@ -88,7 +88,8 @@ class WebhookViewSet(
         """Change its name, its events or its mapping, or turn it off and on."""
         ask = WebhookChangeSerializer(data=request.data)
         ask.is_valid(raise_exception=True)
-        webhook = own_webhooks.update(self.get_object(), **ask.validated_data)
+        with self.edited() as webhook:
+            own_webhooks.update(webhook, **ask.validated_data)
         return Response(WebhookSerializer(webhook, context=self.get_serializer_context()).data)
 
     def perform_destroy(self, instance: Webhook) -> None:

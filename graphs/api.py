@@ -19,6 +19,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
 from rest_framework.settings import api_settings
 
+from agentplatform.lib.etags import Removable
 from blocks import registry
 from graphs import block_catalog, changes, services, texts
 from graphs.documents import GraphFile, GraphModel
@@ -83,10 +84,11 @@ class YamlDocumentRenderer(_DocumentRenderer):
 
 
 @extend_schema(tags=["graphs"])
-class GraphViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Graph]):
+class GraphViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
     """Draw, check and publish your own graphs."""
 
     scopes: ClassVar = {"read": "graphs:read", "write": "graphs:write", "validate": "graphs:read"}
+    by_itself = frozenset({"credentials"})
     parser_classes = [JsonDocumentParser, YamlDocumentParser]
     filterset_fields = ["name", "is_archived"]
     queryset = Graph.objects.none()
@@ -108,7 +110,8 @@ class GraphViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     @extend_schema(request={"application/json": GraphFile, "application/yaml": GraphFile})
     def update(self, request: Request, pk: str | None = None) -> Response:
         """Replace the draft of a graph."""
-        graph = services.save_draft(self.get_object(), GraphModel.read(request.data))
+        with self.edited() as graph:
+            services.save_draft(graph, GraphModel.read(request.data))
         return self._shown(graph, status.HTTP_200_OK)
 
     @extend_schema(request=None, responses=GraphVersionSerializer)
@@ -117,10 +120,12 @@ class GraphViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         """Freeze the draft as the next version; if it says nothing new, the latest version is the answer."""
         return Response(GraphVersionSerializer(services.publish(self.get_object())).data)
 
-    def destroy(self, request: Request, pk: str | None = None) -> Response:
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Put a graph away. It stays, with its executions: `is_archived` says so."""
-        services.archive(self.get_object())
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return super().destroy(request, *args, **kwargs)
+
+    def perform_destroy(self, instance: Graph) -> None:
+        services.archive(instance)
 
     @extend_schema(request=NumberSerializer, responses=GraphVersionSerializer)
     @action(detail=True, methods=["post"], parser_classes=api_settings.DEFAULT_PARSER_CLASSES)
@@ -148,7 +153,7 @@ class GraphViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
         """List the published versions, newest first."""
         versions = self.get_object().versions.published()
         assert self.paginator is not None  # the platform pages every list
-        page = self.paginator.paginate_queryset(versions, request, view=self)
+        page: Any = self.paginator.paginate_queryset(versions, request, view=self)
         return self.get_paginated_response(GraphVersionSerializer(page, many=True).data)
 
     @extend_schema(

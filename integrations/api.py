@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, status, viewsets
+from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
+from agentplatform.lib.etags import Removable
 from integrations import services, trial, uses
 from integrations.models import Credential, CredentialQuerySet
 from integrations.serializers import (
@@ -24,12 +25,11 @@ from integrations.serializers import (
 
 
 @extend_schema(tags=["credentials"])
-class CredentialViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet[Credential]
-):
+class CredentialViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
     """Your credentials, and those that a group of yours shares. Nothing shows a secret."""
 
     scopes: ClassVar = {"read": "credentials:read", "write": "credentials:write"}
+    by_itself = frozenset({"is_own", "is_expired", "is_expiring", "last_used_at"})
     serializer_class = CredentialSerializer
     filterset_fields = ["provider", "kind", "name"]
     queryset = Credential.objects.none()
@@ -51,7 +51,9 @@ class CredentialViewSet(
     def partial_update(self, request: Request, pk: str | None = None) -> Response:
         """Change a credential, or write its new secret. To have it sent elsewhere, the secret has to be written with it."""
         changes = self._asked(ChangeSerializer, request)
-        return Response(self.get_serializer(services.update(self.get_object(), **changes)).data)
+        with self.edited() as credential:
+            services.update(credential, **changes)
+        return Response(self.get_serializer(credential).data)
 
     def perform_destroy(self, instance: Credential) -> None:
         services.remove(instance)

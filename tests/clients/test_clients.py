@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from agentplatform_client import AsyncClient, Client, NotFound, TimedOut, executions, graphs
+from agentplatform_client import AsyncClient, Client, EditedMeanwhile, NotFound, TimedOut, executions, graphs
 from blocks import registry
 from executions.models import Execution
 from graphs.models import GraphVersion
@@ -144,3 +144,31 @@ def prepared() -> tuple[str, GraphVersion]:
     finally:
         # Of a thread that outlives the test.
         connection.close()
+
+
+def test_an_edit_of_what_somebody_else_has_edited_is_refused(client):
+    made = client.do(graphs.create({"name": "first", "nodes": []}))
+    read = client.read(graphs.get(made["id"]))
+    edit = graphs.update(made["id"], {"name": "second", "nodes": []}).only_if(read.etag)
+
+    done = client.do(edit)
+
+    assert (read.answer["name"], done["name"]) == ("first", "second")
+    with pytest.raises(EditedMeanwhile) as refused:
+        client.do(edit)
+    assert refused.value.code == "EDITED_MEANWHILE"
+
+
+def test_an_edit_that_is_awaited_is_refused_too(client):
+    made = client.do(graphs.create({"name": "first", "nodes": []}))
+
+    async def edit_twice() -> str:
+        async with AsyncClient(client.settings.url, client.settings.api_key) as waiting:
+            read = await waiting.read(graphs.get(made["id"]))
+            edit = graphs.update(made["id"], {"name": "second", "nodes": []}).only_if(read.etag)
+            await waiting.do(edit)
+            with pytest.raises(EditedMeanwhile):
+                await waiting.do(edit)
+            return read.etag
+
+    assert asyncio.run(edit_twice()).startswith(('"', 'W/"'))

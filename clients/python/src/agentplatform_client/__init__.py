@@ -5,11 +5,12 @@ Named apart from `agentplatform`, the server's own package, so that both can be 
 
 from agentplatform_client import approvals, executions, graphs
 from agentplatform_client.aio import AsyncClient
-from agentplatform_client.calls import Call
+from agentplatform_client.calls import Call, Read
 from agentplatform_client.client import Client
 from agentplatform_client.errors import (
     AgentplatformError,
     ApiError,
+    EditedMeanwhile,
     NotFound,
     Refused,
     TimedOut,
@@ -23,7 +24,9 @@ __all__ = [
     "AsyncClient",
     "Call",
     "Client",
+    "EditedMeanwhile",
     "NotFound",
+    "Read",
     "Refused",
     "TimedOut",
     "Unreachable",

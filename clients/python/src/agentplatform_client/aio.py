@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx2
 
 from agentplatform_client import asking, executions
-from agentplatform_client.calls import Call
+from agentplatform_client.calls import Call, Read
 from agentplatform_client.client import POLL_S
 from agentplatform_client.errors import TimedOut
 from agentplatform_client.following import Following, Tokens
@@ -52,24 +52,19 @@ class AsyncClient:
         """Ask, and return the answer. What fails for a moment is asked again, where that can not do anything twice.
 
         Raises:
-            ApiError: the platform said no; `NotFound` and `Refused` are such.
+            ApiError: the platform said no; `NotFound`, `Refused` and `EditedMeanwhile` are such.
             Unreachable: no answer came.
         """
-        attempt = 0
-        while True:
-            try:
-                came: httpx2.Response | httpx2.TransportError = await self._http.request(
-                    call.method, call.path, **asking.arguments_of(call)
-                )
-            except httpx2.TransportError as error:
-                came = error
-            pause_s = asking.pause_after(call, attempt, came)
-            if pause_s is None:
-                if isinstance(came, httpx2.TransportError):
-                    raise asking.unreachable(self.settings, came) from came
-                return asking.answer_of(call, came)
-            await asyncio.sleep(pause_s)
-            attempt += 1
+        return asking.answer_of(call, await self._send(call))
+
+    async def read(self, call: Call[T]) -> Read[T]:
+        """Do the same, and return the tag of what was read too: for an edit that is to be carried out `only_if` it is still so.
+
+        Raises:
+            ApiError, Unreachable: as `do`.
+        """
+        response = await self._send(call)
+        return Read(asking.answer_of(call, response), response.headers.get("ETag", ""))
 
     async def each(self, call: Call[Any]) -> AsyncIterator[Any]:
         """Yield the entries of a list, page by page."""
@@ -136,3 +131,20 @@ class AsyncClient:
             TimedOut: it has not ended in time; it goes on.
         """
         return await self.wait((await self.do(start))["id"], timeout_s=timeout_s)
+
+    async def _send(self, call: Call[Any]) -> httpx2.Response:
+        attempt = 0
+        while True:
+            try:
+                came: httpx2.Response | httpx2.TransportError = await self._http.request(
+                    call.method, call.path, **asking.arguments_of(call)
+                )
+            except httpx2.TransportError as error:
+                came = error
+            pause_s = asking.pause_after(call, attempt, came)
+            if pause_s is None:
+                if isinstance(came, httpx2.TransportError):
+                    raise asking.unreachable(self.settings, came) from came
+                return came
+            await asyncio.sleep(pause_s)
+            attempt += 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Self, TypeVar
 from urllib.parse import quote
 
 T_co = TypeVar("T_co", covariant=True)
 
 API = "/api/v1"
+IF_MATCH = "If-Match"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,21 @@ class Call(Generic[T_co]):
     @property
     def is_repeatable(self) -> bool:
         """Say whether sending it twice is the same as sending it once."""
-        return self.method in ("GET", "PUT", "DELETE") or "Idempotency-Key" in self.headers
+        # Sent once more, it would find its own change in the way.
+        is_guarded = IF_MATCH in self.headers
+        return (self.method in ("GET", "PUT", "DELETE") and not is_guarded) or "Idempotency-Key" in self.headers
+
+    def only_if(self, etag: str) -> Self:
+        """Return this edit as one that is carried out only if the thing is still as `Client.read` found it."""
+        return replace(self, headers={**self.headers, IF_MATCH: etag})
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[T_co]):
+    """An answer, and the tag of the state that it shows."""
+
+    answer: T_co
+    etag: str
 
 
 def at(*parts: object) -> str:

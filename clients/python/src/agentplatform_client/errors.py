@@ -44,12 +44,18 @@ class Refused(ApiError):
     """The key is not known, has expired, or may not do this."""
 
 
+class EditedMeanwhile(ApiError):
+    """It is no longer as it was when it was read: read it again, and change what it says now."""
+
+
 def error_of(status: int, problem: Mapping[str, Any]) -> AgentplatformError:
     """Return the error that an answer stands for."""
     if status in (401, 403):
         return Refused(status, problem)
     if status == 404:
         return NotFound(status, problem)
+    if status == 412:
+        return EditedMeanwhile(status, problem)
     if status >= 500:
         failed = Unreachable(f"The platform answered {status}: {problem.get('message', 'no reason given')}")
         failed.__cause__ = ApiError(status, problem)

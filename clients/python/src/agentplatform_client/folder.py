@@ -97,7 +97,9 @@ def carry_out(client: Client, change: Change) -> int | None:
     else:
         graph_id = change.graph["id"]
         if change.action == "update":
-            client.do(graphs.update(graph_id, _with_credentials(client, graph_id, change.document.data)))
+            drawn = client.read(graphs.get(graph_id))
+            document = _with_credentials(drawn.answer["document"], change.document.data)
+            client.do(graphs.update(graph_id, document).only_if(drawn.etag))
     return client.do(graphs.publish(graph_id))["number"]
 
 
@@ -115,9 +117,8 @@ def _drawn(client: Client, graph: Graph) -> Any:
     return yaml.safe_load(client.do(graphs.export(graph["id"], syntax="json")))
 
 
-def _with_credentials(client: Client, graph_id: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def _with_credentials(drawn: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document with the credentials that the graph's nodes name now: no file says any, and none shall be lost."""
-    drawn = client.do(graphs.get(graph_id))["document"]
     named = {node["id"]: node["credentials"] for node in drawn.get("nodes", []) if node.get("credentials")}
     nodes = [
         {"credentials": named[node["id"]], **node} if node["id"] in named else node for node in data.get("nodes", [])
