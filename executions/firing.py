@@ -77,8 +77,9 @@ async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
         if (decided := decided_outputs(begun)) is not None:
             outputs.update(decided)
         else:
-            await quotes.ready(registry.runnable(node.block_id))
             block = registry.runnable(node.block_id)
+            if quotes.goes_by_tables(block.cost_config):
+                await quotes.ready(block)
             begun.course.begin(context, attempt=attempt, limit_s=time_limit_s(node, block))
             if block.placement is Placement.CPU:
                 last_resort.arm(begun.course.limit_s)
@@ -199,9 +200,7 @@ def _ended(
         claim=begun.claim,
         inputs=mask.value(begun.values) if isinstance(begun.values, dict) and begun.claim is None else {},
         error=error,
-        usage={
-            name: mask.text(used) if isinstance(used, str) else used for name, used in _counted(context.usage).items()
-        },
+        usage=mask.value(_counted(context.usage)),
         cost_microcredits=cost,
         queued_at=begun.queued_at,
         started_at=started_at,

@@ -68,10 +68,13 @@ def is_known_before(node: PlanNode) -> bool:
     return linked.isdisjoint((*MODEL_PINS, LIMIT_PIN))
 
 
+def goes_by_tables(config: BlockCostConfig | None) -> bool:
+    """Say whether what a block costs stands in the tables of prices, and not with the block."""
+    return config is not None and config.cost_type == "token" and bool(config.provider)
+
+
 async def ready(block: type[Block]) -> None:
-    """See to it that the prices that a firing of this block is charged by are known, as of its beginning."""
-    if not _goes_by_tables(block.cost_config):
-        return
+    """See to it that the prices that a firing of this block is charged by are known, as of its beginning; for one that goes by tables."""
     if block.placement is Placement.INLINE:
         # It runs on a thread that may look into the database, and not on the event loop.
         prices.current()
@@ -91,7 +94,7 @@ def price_of(usage: Usage, block: type[Block], *, at: datetime, is_own_key: bool
     config = block.cost_config
     if config is None or is_own_key:
         return 0
-    if _goes_by_tables(config):
+    if goes_by_tables(config):
         known = prices.known()
         used = usage.tokens()
         cost = cost_of_tokens([(used[model], _price_of(config, model, known, at)) for model in used], config)
@@ -114,10 +117,6 @@ def _price_of(config: BlockCostConfig, model: str, known: PriceList, at: datetim
         if price is None:
             raise _unknown(config, model)
     return price
-
-
-def _goes_by_tables(config: BlockCostConfig | None) -> bool:
-    return config is not None and config.cost_type == "token" and bool(config.provider)
 
 
 def _prices_of_named(config: BlockCostConfig, given: Mapping[str, Any], known: PriceList) -> list[Price | None]:

@@ -105,8 +105,8 @@ class Mask:
 
     def copy(self) -> Mask:
         """Return one that knows the same, and may learn more."""
-        other = Mask()
-        other._sought = self._sought
+        other = Mask.__new__(Mask)
+        other._sought, other._lock = self._sought, Lock()
         return other
 
     @property
