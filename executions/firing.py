@@ -32,6 +32,7 @@ from executions.engine.progress import Firing
 from executions.engine.status import NodeStatus
 from executions.engine.waits import WaitKind
 from executions.errors import BudgetExceeded, NeedsDecision
+from executions.leases import MAX_CRASHES
 from executions.limits import Yielded
 from graphs.pins import assemble
 from integrations.ratelimit import IN_LINE
@@ -40,8 +41,6 @@ logger = logging.getLogger(__name__)
 
 #: How a firing ends that was interrupted, by why.
 INTERRUPTED: Mapping[Why | None, NodeStatus] = {Why.CANCELLED: NodeStatus.CANCELLED, Why.LEAVING: NodeStatus.PENDING}
-#: A firing that so many workers were lost with is not begun again: it ends them.
-MAX_CRASHES = 3
 #: Of one reported usage: what any reader of JSON still counts exactly.
 MAX_AMOUNT = 2**53
 FRACTIONAL = frozenset({"usd", "seconds"})

@@ -27,7 +27,7 @@ from executions.engine.items import Path
 from executions.engine.progress import Firing, Progress
 from executions.engine.segments import CPU_QUEUE
 from executions.errors import BudgetExceeded, LeaseLost, NotRunning, TooManyFirings
-from executions.firing import MAX_CRASHES, values_of
+from executions.firing import values_of
 from executions.leases import Claim
 from executions.limits import FiringCount, refuse_large_inputs
 from executions.models import Execution
@@ -261,8 +261,10 @@ class LaneRun:
 
     def _without_suspects(self, claims: list[Claim]) -> list[Claim]:
         """Give back what workers were lost with again and again, but for one: whatever ends this worker is then known."""
-        suspects = [claim for claim in claims if claim.crashes == MAX_CRASHES - 1 and not self._is_once(claim)]
-        waiting = [claim for claim in suspects if not self.here.may_begin_suspect(claim)]
+        suspects = [claim for claim in claims if claim.crashes == leases.MAX_CRASHES - 1]
+        waiting = [one for one in suspects if not (self._is_once(one) or self.here.may_begin_suspect(one))]
+        if begun := [claim for claim in suspects if claim not in waiting]:
+            patiently(leases.blame, begun)
         if waiting:
             patiently(leases.hand_back, waiting, pause_s=SUSPECTS_WAIT_S)
         return [claim for claim in claims if claim not in waiting]

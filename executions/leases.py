@@ -58,6 +58,10 @@ class Claim:
         }
 
 
+#: A firing that so many workers were lost with is not begun again: it ends them.
+MAX_CRASHES = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A firing that is ready, to be claimed with the values that arrived."""
@@ -105,7 +109,14 @@ def _claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str, is_relaxed: 
     with statements.cursor() as cursor:
         for portion in statements.portions(firings):
             statements.run(
-                cursor, "claim", ids=list(wanted), lease=lease(), worker=worker, is_relaxed=is_relaxed, firings=portion
+                cursor,
+                "claim",
+                ids=list(wanted),
+                lease=lease(),
+                worker=worker,
+                is_relaxed=is_relaxed,
+                suspected=MAX_CRASHES - 1,
+                firings=portion,
             )
             for execution_id, key, path, fence, attempt, crashes, waits, usage, cost in cursor:
                 claim = Claim(
@@ -164,6 +175,12 @@ def give_up(claims: Iterable[Claim]) -> None:
     """Let these leases run out now, so that another worker can take over at once."""
     with statements.cursor() as cursor:
         statements.run(cursor, "expire", claims=statements.records([c.as_record() for c in claims]))
+
+
+def blame(claims: Iterable[Claim]) -> None:
+    """Note, before suspects are begun, that the end of their worker counts against them from now on."""
+    with statements.cursor() as cursor:
+        statements.run(cursor, "blame", claims=statements.records([claim.as_record() for claim in claims]))
 
 
 def hand_back(claims: Iterable[Claim], *, pause_s: float) -> None:

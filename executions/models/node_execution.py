@@ -54,6 +54,8 @@ class NodeExecution(models.Model):
     attempt = models.PositiveSmallIntegerField(default=1)
     #: How often a worker died with it, or was taken for dead.
     crashes = models.PositiveSmallIntegerField(default=0)
+    #: RUNNING: the end of its worker counts as one of its crashes. Not yet for a suspect that is claimed and not begun.
+    is_to_blame = models.BooleanField(default=True, db_default=True)
     #: Given out once to each claim, and growing; a writer with another one writes nothing.
     fence = models.BigIntegerField(default=0)
     lease_expires_at = models.DateTimeField(null=True, blank=True)

@@ -2,7 +2,8 @@
 -- Safe: the key (execution, node, path) lets one of two inserters win; the loser sees a live lease and takes nothing. The execution rows
 -- are locked for share, so no claim slips past a worker that is just stopping one, or a person who cancels it. A claim lost in a crash is harmless
 -- where a firing may be repeated, and then need not wait for the disk. After such a crash the sequence too may begin again where it was: so chance has a
--- part in every fence, and none is given out twice.
+-- part in every fence, and none is given out twice. What workers were lost with again and again is not to blame for the next loss before it has been
+-- begun: another one may end the worker while this one is only claimed.
 WITH relaxed AS MATERIALIZED (
     SELECT set_config('synchronous_commit', CASE WHEN %(is_relaxed)s THEN 'off' ELSE current_setting('synchronous_commit') END, true)
 ), begun AS (
@@ -36,6 +37,8 @@ ORDER BY e.id, f.node_key, f.item_path
 ON CONFLICT (execution_id, node_key, item_path) DO UPDATE
     SET status = 'RUNNING', fence = excluded.fence, lease_expires_at = excluded.lease_expires_at, worker = excluded.worker,
         due_at = NULL, started_at = now(),
-        attempt = mine.attempt + (mine.status = 'RUNNING')::int, crashes = mine.crashes + (mine.status = 'RUNNING')::int
+        attempt = mine.attempt + (mine.status = 'RUNNING' AND mine.is_to_blame)::int,
+        crashes = mine.crashes + (mine.status = 'RUNNING' AND mine.is_to_blame)::int,
+        is_to_blame = mine.crashes + (mine.status = 'RUNNING' AND mine.is_to_blame)::int <> %(suspected)s
     WHERE mine.status = 'RUNNING' AND mine.lease_expires_at < now() OR mine.status = 'PENDING' AND mine.due_at <= now()
 RETURNING execution_id, node_key, item_path, fence, attempt, crashes, waits, usage, cost_microcredits

@@ -16,10 +16,11 @@ from executions.engine.items import Path
 from executions.engine.plan import Plan
 from executions.engine.status import NodeStatus, Status
 from executions.engine.waits import WaitKind, WaitStatus
-from executions.leases import Claim, Wanted
+from executions.leases import MAX_CRASHES, Claim, Wanted
 from executions.messages import Work
+from executions.rest import SOON
 from executions.snapshot import Snapshot
-from tests.durable.kept import SUSPENDED, WRITABLE, Kept, Place, Row, known_outcomes, ready_of
+from tests.durable.kept import WRITABLE, Kept, Place, Row, known_outcomes, ready_of
 from tests.durable.settling import Settling
 
 LEASE_S = 10.0
@@ -94,6 +95,15 @@ class Database(Settling):
                 if row and row.fence == claim.fence and row.status is NodeStatus.RUNNING:
                     self._set(kept, claim, replace(row, lease_expires_at=self.clock.now - 1.0))
 
+    def blame(self, claims: Iterable[Claim]) -> None:
+        """`blame.sql`."""
+        with self._transaction():
+            for claim in claims:
+                kept = self._read(claim.execution_id)
+                row = kept.rows.get((claim.node_key, claim.path))
+                if row and row.fence == claim.fence and row.status is NodeStatus.RUNNING:
+                    self._set(kept, claim, replace(row, is_to_blame=True))
+
     def hand_back(self, claims: Iterable[Claim], *, pause_s: float) -> None:
         """`hand_back.sql`."""
         with self._transaction():
@@ -135,7 +145,8 @@ class Database(Settling):
                 return False
             if any(row.is_live(self.clock.now) for row in kept.rows.values()):
                 return False
-            waiting = {place for place, row in kept.rows.items() if row.status in SUSPENDED}
+            soon = self.clock.now + SOON.total_seconds()
+            waiting = {place for place, row in kept.rows.items() if row.waits_beyond(soon)}
             if not waiting or not ready_of(kept, plan) <= waiting:
                 return False
             self._write(replace(kept, status=Status.WAITING))
@@ -247,12 +258,13 @@ class Database(Settling):
             return None
         self.fence += 1
         before = row or Row(NodeStatus.RUNNING, attempt=0, crashes=-1, inputs=firing.inputs)
-        is_lost = before.status is NodeStatus.RUNNING
+        is_lost = before.status is NodeStatus.RUNNING and before.is_to_blame
         return replace(
             before,
             status=NodeStatus.RUNNING,
             attempt=before.attempt + is_lost,
             crashes=before.crashes + is_lost,
+            is_to_blame=before.crashes + is_lost != MAX_CRASHES - 1,
             fence=self.fence,
             lease_expires_at=self.clock.now + LEASE_S,
             due_at=None,

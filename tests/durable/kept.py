@@ -31,6 +31,7 @@ class Row:
     status: NodeStatus
     attempt: int = 1
     crashes: int = 0
+    is_to_blame: bool = True
     fence: int = 0
     lease_expires_at: float | None = None
     due_at: float | None = None
@@ -56,6 +57,12 @@ class Row:
     def is_live(self, now: float) -> bool:
         """Say whether a worker holds it."""
         return self.status is NodeStatus.RUNNING and self.lease_expires_at is not None and self.lease_expires_at >= now
+
+    def waits_beyond(self, moment: float) -> bool:
+        """Say whether it is suspended and not begun again before then, if nobody answers."""
+        if self.status is NodeStatus.PENDING:
+            return self.due_at is not None and self.due_at > moment
+        return self.status is NodeStatus.WAITING
 
     def is_claimable(self, now: float) -> bool:
         """Say whether it may be taken: its lease has run out, or its pause is over."""

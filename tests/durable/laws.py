@@ -9,7 +9,7 @@ from uuid import UUID
 
 from executions.engine.progress import Progress
 from executions.engine.status import FINAL, FROM_HERE, NODE_FINAL, NODE_FROM_HERE, NodeStatus, Status
-from executions.firing import MAX_CRASHES
+from executions.leases import MAX_CRASHES
 from tests import reference
 from tests.durable.kept import SUSPENDED, Kept, Place, Row, cut_finer, ready_of
 from tests.strategies import Drawn

@@ -26,6 +26,7 @@ def in_memory() -> Iterator[None]:
         patch.setattr(
             leases, "hand_back", lambda claims, *, pause_s: here().database.hand_back(claims, pause_s=pause_s)
         )
+        patch.setattr(leases, "blame", lambda claims: here().database.blame(claims))
         patch.setattr(leases, "give_up", lambda claims: here().give_up(claims))
         patch.setattr(FiringCount, "_rows", lambda count, limit: len(here().database.kept[count.execution_id].rows))
         patch.setattr(lane_run, "stop_if_idle", lambda batch: here().database.stop_if_idle(batch))

@@ -9,7 +9,7 @@ from uuid import UUID
 from blocks.sdk import Block, Effects
 from executions import invariants
 from executions.engine.status import NodeStatus, Status
-from executions.firing import MAX_CRASHES
+from executions.leases import MAX_CRASHES
 from executions.models import Execution, NodeExecution
 from graphs.models import Node
 from tests.faults.blocks import FAULT_BLOCKS

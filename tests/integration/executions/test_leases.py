@@ -15,7 +15,7 @@ from agentplatform.lib.clock import now
 from executions import leases, statements
 from executions.engine.status import NodeStatus, Status
 from executions.heartbeat import CHANNEL, Heartbeat
-from executions.leases import Claim, Wanted
+from executions.leases import MAX_CRASHES, Claim, Wanted
 from executions.models import Execution, NodeExecution
 from executions.plans import plan_of
 from executions.settle import settle
@@ -96,6 +96,37 @@ class TestClaim:
         assert (row.fence, row.attempt, row.crashes, row.worker) == (mine.fence, 2, 1, "w2")
         assert row.lease_expires_at is not None
         assert row.lease_expires_at > now()
+
+    def test_counts_the_end_of_a_worker_against_a_suspect_only_once_it_has_begun(self):
+        execution = make_execution()
+        for _ in range(MAX_CRASHES - 1):
+            claim(execution)
+            expire_all(execution)
+
+        counted = []
+        for has_begun in (False, False, True):
+            (mine,) = claim(execution)
+            counted.append((mine.attempt, mine.crashes))
+            if has_begun:
+                leases.blame([mine])
+            expire_all(execution)
+        (last,) = claim(execution)
+
+        assert counted == [(3, 2)] * 3
+        assert (last.attempt, last.crashes) == (4, 3)
+
+    def test_blames_nobody_on_a_claim_that_was_lost(self):
+        execution = make_execution()
+        for _ in range(MAX_CRASHES - 1):
+            claim(execution)
+            expire_all(execution)
+        (lost,) = claim(execution)
+        expire_all(execution)
+        claim(execution, worker="w2")
+
+        leases.blame([lost])
+
+        assert not NodeExecution.objects.get(execution=execution).is_to_blame
 
     @pytest.mark.parametrize("status", sorted(set(Status) - {Status.QUEUED, Status.RUNNING, Status.WAITING}))
     def test_takes_nothing_of_an_execution_that_does_not_run(self, status):

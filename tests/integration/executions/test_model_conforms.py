@@ -120,6 +120,11 @@ class Both:
         leases.hand_back([real for real, _ in pairs], pause_s=2.0)
         self.model.hand_back([model for _, model in pairs], pause_s=2.0)
 
+    def blame(self) -> None:
+        pairs = self.some(self.claims, 4)
+        leases.blame([real for real, _ in pairs])
+        self.model.blame([model for _, model in pairs])
+
     def settle(self) -> None:
         batches = [self._batches(execution_id) for execution_id in self.some(self.ids) or self.ids[:1]]
         real, model = settle([real for real, _ in batches]), self.model.settle([model for _, model in batches])
@@ -275,6 +280,7 @@ WEIGHTS: dict[Callable[[Both], None], int] = {
     Both.renew: 3,
     Both.give_up: 2,
     Both.hand_back: 1,
+    Both.blame: 1,
     Both.look: 2,
     Both.held: 1,
     Both.stop_if_idle: 1,
@@ -381,6 +387,7 @@ def shown_firing(row: Any, moment: Any) -> Any:
         "status": row.status,
         "attempt": row.attempt,
         "crashes": row.crashes,
+        "is_to_blame": row.is_to_blame,
         "waits": row.waits,
         "lease": since(row.lease_expires_at, moment),
         "due": since(row.due_at, moment),
