@@ -331,7 +331,7 @@ class Stack:
 
         with connection.cursor() as cursor:
             cursor.execute(
-                "TRUNCATE executions_execution, executions_nodeexecution, executions_wait, executions_delivery"
+                "TRUNCATE executions_execution, executions_nodeexecution, executions_wait, executions_delivery, executions_outgoingdelivery"
             )
         with self.redis() as valkey:
             valkey.flushall()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from agentplatform.lib import mail
 from agentplatform.lib.addresses import Address, AllowedHosts
 from agentplatform.lib.connect import open_streams
+from agentplatform.lib.crypto import Sealed
 from agentplatform.lib.errors import AppError
 from agentplatform.lib.http_errors import UrlForbidden
 from blocks import BLOCKS
 from blocks.sdk import Block
 from blocks.sdk.testing import KnownCredentials, MemoryContext, run_block
+from executions import outgoing
 from integrations.providers import ProviderName
 from tests.outside import allow_only, raw_server
 
@@ -50,6 +53,20 @@ async def test_a_block_refuses_a_provider_inside(
 
     # A host that can not even be written as the place of a credential is refused as such.
     assert refused.value.code in ("URL_FORBIDDEN", "CREDENTIAL_HOST_FORBIDDEN")
+
+
+@pytest.mark.parametrize("host", INSIDE)
+async def test_what_goes_out_to_a_subscription_leads_to_no_address_inside(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allow_only(monkeypatch)
+    secret = Sealed("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    attempt = outgoing.Attempt(UUID(int=1), UUID(int=2), 1, 1, 1, f"https://{host}/hook", (secret,), b"{}", 1)
+
+    outcome = await outgoing.send(attempt)
+
+    assert outcome.error is not None
+    assert outcome.error.code == "URL_FORBIDDEN"
 
 
 class TestRawSockets:

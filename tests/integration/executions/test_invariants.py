@@ -549,6 +549,9 @@ class TestLimits:
 
 #: Tested by classes of their own; what is promised of the ledger and of deliveries is in files of their own.
 OTHERS = {
+    "i8_due_and_not_told",
+    "i10_told_outside_what_is_not_so",
+    "i10_telling_is_switched_off",
     "i1_in_line_though_there_is_room",
     "i13_value_too_large",
     "i13_firing_too_large",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -48,11 +49,11 @@ def most_rows(plan: dict[str, Any]) -> int:
     return max([own, *(most_rows(child) for child in plan.get("Plans", []))])
 
 
-def looked_at(call: Any) -> int:
+def looked_at(call: Any, model: type[Model] = Delivery) -> int:
     """Return how many deliveries the statements of a call look at."""
     with CaptureQueriesContext(connection) as captured:
         assert call().status_code == 200
-    asked = [query["sql"] for query in captured if 'FROM "executions_delivery"' in query["sql"]]
+    asked = [query["sql"] for query in captured if f'FROM "{model._meta.db_table}"' in query["sql"]]
     assert asked
     rows = 0
     for sql in asked:
