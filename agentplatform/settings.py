@@ -217,6 +217,7 @@ CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {
 }  # what is not sent, reconcile sends
 CELERY_TASK_IGNORE_RESULT = True  # chord headers opt in, one by one
 CELERY_ACCEPT_CONTENT = ["json"]  # a pickle from a broken-into broker would be code
+CELERY_WORKER_CONSUMER = "agentplatform.consumer:Consumer"  # drops what can not be read, instead of ending with it
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_TASK_DEFAULT_QUEUE = "default"  # `default` waits (threads pool), `cpu` computes (prefork pool)

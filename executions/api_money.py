@@ -19,7 +19,7 @@ from agentplatform.lib.etags import Removable
 from agentplatform.lib.paging import PagesById
 from executions import export, ledger, own_budgets, reports, services
 from executions.engine.money import BudgetPeriod, BudgetScope, EntryKind
-from executions.filters import _OneOf
+from executions.filters import _Moment, _OneOf
 from executions.models import Budget, BudgetQuerySet, LedgerEntry, LedgerEntryQuerySet
 from executions.serializers_money import (
     BalanceSerializer,
@@ -47,8 +47,8 @@ class LedgerFilter(django_filters.FilterSet):
     kind = _OneOf(choices=[(kind.value, kind.value) for kind in EntryKind], help_text="May be given several times.")
     execution = django_filters.UUIDFilter(field_name="execution_id")
     graph = django_filters.UUIDFilter(field_name="graph_id")
-    created_after = django_filters.IsoDateTimeFilter("created_at", "gte", help_text="At this moment or later.")
-    created_before = django_filters.IsoDateTimeFilter("created_at", "lt", help_text="Earlier than this moment.")
+    created_after = _Moment("created_at", "gte", help_text="At this moment or later.")
+    created_before = _Moment("created_at", "lt", help_text="Earlier than this moment.")
 
     class Meta:
         model = LedgerEntry

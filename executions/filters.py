@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django_filters.fields import IsoDateTimeField
 
 from agentplatform.lib.ids import first_id_at
 from executions.engine.status import NodeStatus, Status
@@ -23,6 +25,26 @@ class _OneOf(django_filters.MultipleChoiceFilter):
         super().__init__(distinct=False, **options)
 
 
+class _MomentField(IsoDateTimeField):
+    def to_python(self, value: Any) -> Any:
+        """Return a moment.
+
+        Raises:
+            ValidationError: it lies before the first or after the last day there is in UTC.
+        """
+        moment = super().to_python(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except (OverflowError, ValueError):
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+
+
+class _Moment(django_filters.IsoDateTimeFilter):
+    """A moment, in any zone."""
+
+    field_class = _MomentField
+
+
 class ExecutionFilter(django_filters.FilterSet):
     """Find executions by where they stand, what they run, and when they were asked for."""
 
@@ -31,8 +53,8 @@ class ExecutionFilter(django_filters.FilterSet):
     )
     graph = django_filters.UUIDFilter(field_name="graph_id")
     version = django_filters.UUIDFilter(field_name="version_id")
-    created_after = django_filters.IsoDateTimeFilter(method="begin_at", help_text="At this moment or later.")
-    created_before = django_filters.IsoDateTimeFilter(method="stop_at", help_text="Earlier than this moment.")
+    created_after = _Moment(method="begin_at", help_text="At this moment or later.")
+    created_before = _Moment(method="stop_at", help_text="Earlier than this moment.")
 
     class Meta:
         model = Execution

@@ -12,6 +12,9 @@ from executions.engine.segments import CPU_QUEUE, Segment
 #: A message names its segments in at most so many characters; a lane that needs more is split.
 MAX_NAMES_LENGTH = 150
 
+#: What a message names is read into memory: a forged one must not fill it.
+MOST_NUMBERS = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Items:
@@ -131,7 +134,10 @@ def numbers(written: str) -> list[int]:
     found: list[int] = []
     for run in written.split(",") if written else ():
         first, _, last = run.partition("-")
-        found.extend(range(int(first), int(last or first) + 1))
+        meant = range(int(first), int(last or first) + 1)
+        if len(found) + len(meant) > MOST_NUMBERS:
+            raise ValueError(f"{run} are more segments than any graph has")
+        found.extend(meant)
     return found
 
 

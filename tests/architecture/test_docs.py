@@ -91,6 +91,13 @@ def test_links_lead_somewhere(page):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_what_shows_that_something_is_refused_is_there():
+    named = set(re.findall(r"`(tests/[\w/.]+)`", (ROOT / "docs" / "security.md").read_text()))
+
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+    assert len(named) > 10
+
+
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda page: page.stem)
 def test_a_decision_names_its_context_choice_and_price(page: Path):
     text = page.read_text()

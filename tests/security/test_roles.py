@@ -302,3 +302,42 @@ def test_a_role_that_is_taken_away_is_gone_with_the_next_request(rows):
 
 def test_there_is_no_user_to_begin_with():
     assert not get_user_model()._default_manager.exists()
+
+
+class TestAcrossSites:
+    """S22: what another site makes a browser send does nothing, and what is only looked at does nothing either."""
+
+    @pytest.fixture
+    def root(self) -> Any:
+        return get_user_model().objects.create_superuser("root")
+
+    def test_nothing_of_the_console_is_done_without_the_token(self, root, rows):
+        client, before = Client(enforce_csrf_checks=True, raise_request_exception=False), snapshot(rows)
+        client.force_login(root)
+
+        done = {
+            name: status for at, name in PAGES if name and (status := client.post(address(at, rows)).status_code) != 403
+        }
+
+        assert done == {}
+        assert snapshot(rows) == before
+
+    def test_nothing_of_the_api_is_done_without_the_token(self, root):
+        client = APIClient(enforce_csrf_checks=True)
+        client.force_login(root)
+
+        answers = {
+            (method, at): getattr(client, method)(path_of(at, UNKNOWN), {}, format="json")
+            for at, method, *_ in ASKED
+            if method != "get"
+        }
+
+        assert {key: one.status_code for key, one in answers.items() if one.data["code"] != "PERMISSION_DENIED"} == {}
+
+    def test_nothing_is_done_by_looking_at_it(self, root, rows):
+        client, before = console_of(root), snapshot(rows)
+
+        looked = {name: client.get(address(at, rows)).status_code for at, name in PAGES if name != "logout"}
+
+        assert {name: status for name, status in looked.items() if status >= 500} == {}
+        assert snapshot(rows) == before

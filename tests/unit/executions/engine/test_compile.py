@@ -233,7 +233,7 @@ class TestNames:
     def test_are_short_for_runs(self):
         assert names([7, 0, 1, 2, 3]) == "0-3,7"
 
-    @pytest.mark.parametrize("written", ["x", "-", ",", "1,,2", "1-2-3"])
+    @pytest.mark.parametrize("written", ["x", "-", ",", "1,,2", "1-2-3", "-1", "0-9999999999", "0-999999,5"])
     def test_that_are_none_are_refused(self, written):
         with pytest.raises(ValueError):
             numbers(written)
