@@ -231,9 +231,13 @@ class Stack:
         is_kept: bool = False,
         concurrency: int | None = None,
         prefix: Sequence[str] = (),
+        code: Path = ROOT,
         **environment: str,
     ) -> Member:
-        """Start a worker and do not wait for it. A failpoint may depend on how often it was started before."""
+        """Start a worker and do not wait for it. A failpoint may depend on how often it was started before.
+
+        It runs the code in a folder: this release, or another one.
+        """
         pool, usual = POOLS[queue]
         alive = self.folder / f"{name}.alive"
 
@@ -247,7 +251,7 @@ class Stack:
                 | {"AGENTPLATFORM_ALIVE_FILE": str(alive), "AGENTPLATFORM_DB_CONN_MAX_AGE_S": "-1"}
                 | {"AGENTPLATFORM_FAILPOINT": failpoint if isinstance(failpoint, str) else failpoint(starts)}
                 | environment,
-                cwd=ROOT,
+                cwd=code,
                 before=lambda: alive.unlink(missing_ok=True),
                 is_ready=alive.exists,
             )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,40 @@ from tests.scale import long
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.slow
+
+#: Another checkout: workers of both releases serve the same database while a deployment is under way.
+RELEASE_BEFORE = os.environ.get("AGENTPLATFORM_RELEASE_BEFORE")
+
+
+@pytest.mark.skipif(RELEASE_BEFORE is None, reason="AGENTPLATFORM_RELEASE_BEFORE names no folder with that release")
+def test_the_release_before_works_beside_this_one_on_the_new_schema(stack: Stack, load: Load):
+    before = Path(RELEASE_BEFORE or "")
+    crew = [
+        stack.worker("before", code=before),
+        stack.worker("before-cpu", "cpu", code=before),
+        stack.worker("this"),
+        stack.worker("this-cpu", "cpu"),
+    ]
+    for worker in crew:
+        worker.wait()
+    pids = {str(crew[0].pid), str(crew[2].pid)}
+    diamond, items = make_diamond(seconds=0.1), make_items()
+
+    load.begin(diamond, 20)
+    load.begin(items, 4)
+    stack.sink.wait_for(10, ids=load.ids)
+    crew[2].kill9(), crew[3].kill9()
+    load.begin(diamond, 10)
+    stack.worker("this"), stack.worker("this-cpu", "cpu")
+    load.begin(diamond, 10)
+    stack.sink.wait_for(40, ids=load.ids)
+    crew[0].kill9(), crew[1].kill9()
+    load.begin(items, 4)
+
+    assert_sound(load)
+    firings = NodeExecution.objects.filter(execution_id__in=load.ids)
+    by = {name.partition(":")[2] for name in firings.values_list("worker", flat=True)}
+    assert by >= pids
 
 
 @long
