@@ -1,21 +1,51 @@
-"""S37: nobody gets anything for nothing, whatever is reported, whichever model is asked, and whenever its price changes."""
+"""S37: nobody gets anything for nothing, whatever is reported or left out, whichever model is asked, and whenever its price changes."""
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from agentplatform.lib.clock import now
 from blocks import registry
-from blocks.sdk import BlockError, Usage
-from executions import prices, quotes
+from blocks.flow.run_agent import AgentExecutorBlock
+from blocks.llm.ask_model import AskModelBlock
+from blocks.sdk import BlockError, Retry, Usage
+from executions import ledger, prices, quotes, services
 from executions.engine.pricing import MAX_MICROCREDITS
+from executions.engine.spec import LinkSpec, NodeSpec
 from executions.engine.status import Status
-from executions.models import LedgerEntry, TokenPrice
+from executions.errors import BudgetExceeded
+from executions.leases import Wanted
+from executions.models import LedgerEntry, NodeExecution, TokenPrice
+from executions.retrying import Ask
+from graphs.models import GraphVersion
+from integrations import services as credentials
+from tests.blocks import facts_of, node
+from tests.factories import claim_all, make_published
+from tests.integration.executions.paying import (
+    HELD,
+    assert_adds_up,
+    begun,
+    entries_of,
+    make_payer,
+    money_of,
+    nobody_connected,
+    paid,
+    published,
+    run,
+)
+from tests.integration.executions.races import at_once
+from tests.keys import make_credential
+from tests.outside import allow_only
 from tests.paid import MICRO, PAID, Asks, AsksAtMost, Miscounts, make_price, ran
+from tests.scripted_llm import Step, answering, pieces, refusing, scripted, text, whole
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,7 +55,8 @@ def known_anew() -> Iterator[None]:
     """Let no test go by the prices of another."""
     registry.register(*PAID)
     prices.forget()
-    yield
+    with nobody_connected():
+        yield
     prices.forget()
 
 
@@ -128,3 +159,167 @@ class TestAnOverflow:
 
         assert refused.value.code == "USAGE_INVALID"
         assert 20_000 * MAX_MICROCREDITS < 2**63 / 100
+
+
+ONCE = Retry(attempts=1)
+#: What a model does, whether it is asked for pieces, and what its caller pays for at the prices of `asked_model`, in tokens given and made.
+REPLIES = [
+    pytest.param([whole(usage={"prompt_tokens": 9, "completion_tokens": 2})], False, (9, 2), id="all is told"),
+    pytest.param([whole("Some tea")], False, (4, 2), id="the usage is missing"),
+    pytest.param(
+        [whole("Some tea", usage={"prompt_tokens": -9, "completion_tokens": -2})], False, (4, 2), id="below zero"
+    ),
+    pytest.param([whole("Some tea", usage={"prompt_tokens": None})], False, (4, 2), id="the usage is empty"),
+    pytest.param(
+        [pieces(text("Some "), text("tea"), is_cut=True)], True, (4, 2), id="the stream is aborted before its usage"
+    ),
+    pytest.param([pieces(text("Some "), text("tea", "stop"))], True, (4, 2), id="the stream has no usage"),
+    pytest.param(
+        [pieces(text("Some "), text("tea"), {"error": {"message": "no"}})],
+        True,
+        (4, 2),
+        id="the stream ends in an error",
+    ),
+    pytest.param([answering("{")], False, (4, 0), id="the answer is malformed"),
+    pytest.param([refusing(429)], False, (0, 0), id="it is turned away"),
+]
+
+
+class TestAModelThatIsAsked:
+    @pytest.mark.parametrize(("steps", "stream", "tokens"), REPLIES)
+    def test_is_paid_for_what_it_did(self, steps, stream, tokens, asked_model):
+        make_price("m", given=2, made=8, provider="openai")
+        owner = make_payer(MICRO)
+
+        with asked_model(*steps):
+            execution = run(begun(asking_for(owner, stream=stream)))
+
+        cost = tokens[0] * 2 + tokens[1] * 8
+        assert (execution.cost_microcredits, money_of(execution)) == (cost, (MICRO - cost, 0))
+        assert_adds_up(owner.pk)
+
+    def test_is_paid_for_each_that_was_tried(self, asked_model):
+        make_price("*", given=2, made=8, provider="openai")
+        owner = make_payer(MICRO)
+
+        with asked_model(answering("{"), whole(usage={"prompt_tokens": 9, "completion_tokens": 2})):
+            execution = run(begun(asking_for(owner, fallback_models=["n"])))
+
+        assert (execution.status, execution.cost_microcredits) == (Status.SUCCEEDED, 4 * 2 + 9 * 2 + 2 * 8)
+
+    def test_is_paid_for_each_attempt(self, asked_model):
+        make_price("m", given=2, made=8, provider="openai")
+        owner, retry = make_payer(MICRO), Retry(attempts=2, delay_s=0.01)
+
+        with asked_model(answering("{"), whole(usage={"prompt_tokens": 9, "completion_tokens": 2})):
+            execution = run(begun(asking_for(owner, retry=retry)))
+
+        assert (execution.status, execution.cost_microcredits) == (Status.SUCCEEDED, 4 * 2 + 9 * 2 + 2 * 8)
+        assert money_of(execution) == (MICRO - execution.cost_microcredits, 0)
+
+    def test_with_a_key_of_ones_own_is_paid_there_and_counted_here(self, asked_model):
+        make_price("m", given=2, made=8, provider="openai")
+        owner = make_payer(0)
+
+        with asked_model(whole(usage={"prompt_tokens": 9, "completion_tokens": 2})) as url:
+            make_credential(owner, base_url=url)
+            execution = run(begun(asking_for(owner)))
+
+        assert (execution.status, execution.cost_microcredits, execution.input_tokens) == (Status.SUCCEEDED, 0, 9)
+        assert not LedgerEntry.objects.filter(execution_id=execution.pk).exists()
+
+
+class TestCredit:
+    """As much as there is, and no more, whichever way it is asked for."""
+
+    def test_for_one_lets_one_of_many_at_once_through(self):
+        owner = make_payer(HELD)
+        executions = [begun(published(paid(costs=HELD), owner=owner)) for _ in range(8)]
+
+        ended = at_once(8, lambda number: run(executions[number]).status)
+
+        assert sorted(ended) == sorted([Status.SUCCEEDED, *[Status.BUDGET_EXCEEDED] * 7])
+        assert money_of(executions[0]) == (0, 0)
+        assert_adds_up(owner.pk)
+
+    @pytest.mark.parametrize(("credit", "status"), [(HELD, Status.SUCCEEDED), (HELD - 1, Status.BUDGET_EXCEEDED)])
+    def test_is_that_of_the_caller_in_a_sub_graph_too(self, credit, status):
+        owner = make_payer(credit)
+        child = published(paid(costs=HELD), owner=owner)
+        call = NodeSpec(
+            "call", AgentExecutorBlock.id, {"agent_id": str(child.graph_id)}, block=facts_of(AgentExecutorBlock)
+        )
+
+        execution = run(begun(make_published([call], owner=owner)))
+
+        spent = HELD if status is Status.SUCCEEDED else 0
+        assert (execution.status, execution.cost_microcredits) == (status, spent)
+        assert money_of(execution) == (credit - spent, 0)
+
+    def test_for_three_of_five_items_lets_three_through(self):
+        owner = make_payer(3 * HELD)
+        nodes = [node("items", "test.stream", input=1, count=5), paid("each", costs=HELD)]
+        version = published(*nodes, links=[LinkSpec("items", "item", "each", "input")], owner=owner)
+
+        execution = run(begun(version))
+
+        assert (execution.status, execution.cost_microcredits) == (Status.BUDGET_EXCEEDED, 3 * HELD)
+        assert money_of(execution) == (0, 0)
+
+    def test_is_taken_once_where_a_worker_died_with_it(self):
+        owner = make_payer(HELD)
+        execution = begun(published(paid(costs=HELD), owner=owner))
+        claim_all(execution, [Wanted("only", (), {}, hold_microcredits=HELD)], worker="dead")
+        NodeExecution.objects.update(lease_expires_at=now() - timedelta(minutes=1))
+
+        ended = run(execution)
+
+        assert (ended.status, ended.cost_microcredits) == (Status.SUCCEEDED, HELD)
+        assert [kind for kind, _ in entries_of(execution.pk)] == ["HOLD", "RELEASE", "HOLD", "SETTLE"]
+        assert money_of(execution) == (0, 0)
+
+    def test_of_a_retry_is_not_taken_for_what_stands(self):
+        owner = make_payer(HELD * 2)
+        nodes = [paid("a", costs=HELD, input=1), paid("b", costs=HELD, fails=True)]
+        first = run(begun(published(*nodes, links=[LinkSpec("a", "output", "b", "input")], owner=owner)))
+
+        with pytest.raises(BudgetExceeded):
+            services.retry(first, Ask(), owner_id=owner.pk)
+        ledger.top_up(owner.pk, HELD, key="more")
+        again = run(services.retry(first, Ask(), owner_id=owner.pk))
+
+        assert (first.cost_microcredits, again.cost_microcredits) == (2 * HELD, HELD)
+        assert money_of(again) == (0, 0)
+
+
+def asking_for(owner: Any, *, retry: Retry = ONCE, **constants: Any) -> GraphVersion:
+    """Return a graph that asks a model with a prompt of 13 characters: about four tokens."""
+    given = {"prompt": "Name a drink.", "model": "m", "max_tokens": 10} | constants
+    return make_published(
+        [NodeSpec("ask", AskModelBlock.id, given, block=facts_of(AskModelBlock), retry=retry)], owner=owner
+    )
+
+
+@pytest.fixture
+def asked_model(monkeypatch, settings) -> Callable[..., Any]:
+    """Serve what a model does, at the address that the platform's own key is for."""
+    allow_only(monkeypatch, "127.0.0.1")
+    settings.OPENAI_API_KEY = "sk-of-the-platform"
+
+    @contextmanager
+    def serving(*steps: Step) -> Iterator[str]:
+        loop, serves = asyncio.new_event_loop(), scripted(*steps)
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
+        script = asyncio.run_coroutine_threadsafe(serves.__aenter__(), loop).result(10)
+        settings.OPENAI_BASE_URL = script.url
+        credentials.forget()
+        try:
+            yield script.url
+        finally:
+            asyncio.run_coroutine_threadsafe(serves.__aexit__(None, None, None), loop).result(10)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(10)
+            credentials.forget()
+
+    return serving
