@@ -114,8 +114,8 @@ class Begun:
     family: Family
     #: Of all secrets its owner's graphs may use: nothing of a firing is stored before it went through it. Shared with others.
     mask: Mask = field(default_factory=Mask)
-    #: What its block may ask.
-    allowed_hosts: Sequence[str] | None = None
+    #: What its block may ask: only what is in each of these lists.
+    allowed_hosts: Sequence[Sequence[str]] = ()
     #: What it has waited for, by call key.
     answers: Mapping[str, Any] = field(default_factory=dict)
     stop: Stop = field(default_factory=Stop)

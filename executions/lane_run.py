@@ -292,7 +292,7 @@ class LaneRun:
             answers=(answers or {}).get((node.key, firing.path), {}),
             stop=self.stop,
             mask=self.snapshot.mask,
-            allowed_hosts=self.plan.allowed_hosts,
+            allowed_hosts=self.snapshot.allowed_hosts,
             sub_graphs=self.route.sub_graphs,
         )
 

@@ -24,12 +24,19 @@ def plan_of(version_id: UUID) -> Plan:
     """
     nodes = Node.objects.filter(version_id=version_id).order_by("order")
     links = Link.objects.filter(version_id=version_id).order_by("order").select_related("source", "sink")
-    hosts = GraphVersion.objects.values_list("allowed_hosts", flat=True).filter(pk=version_id).first()
+    hosts = allowed_hosts_of(version_id)
     planned = plan(
         [_spec_of(node) for node in nodes],
         [LinkSpec(link.source.key, link.source_pin, link.sink.key, link.sink_pin, link.is_static) for link in links],
     )
-    return planned if hosts is None else replace(planned, allowed_hosts=tuple(hosts))
+    return planned if hosts is None else replace(planned, allowed_hosts=hosts)
+
+
+@lru_cache(maxsize=512)
+def allowed_hosts_of(version_id: UUID) -> tuple[str, ...] | None:
+    """Return what the blocks of a published version may ask; None: anything that may be asked at all."""
+    hosts = GraphVersion.objects.values_list("allowed_hosts", flat=True).filter(pk=version_id).first()
+    return None if hosts is None else tuple(hosts)
 
 
 def facts_of(block_id: str) -> BlockFacts:

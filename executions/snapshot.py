@@ -18,7 +18,7 @@ from executions.engine.plan import Plan
 from executions.engine.status import Status
 from executions.known import ended_segments, known_outcomes
 from executions.messages import Work
-from executions.plans import plan_of
+from executions.plans import allowed_hosts_of, plan_of
 from integrations.masks import mask_for
 
 
@@ -36,6 +36,8 @@ class Snapshot:
     is_stopping: bool
     #: Of its owner's secrets.
     mask: Mask = field(default_factory=Mask)
+    #: What its blocks may ask: only what is in the list of its version, and of those that run it as a sub-graph.
+    allowed_hosts: tuple[tuple[str, ...], ...] = ()
 
 
 def look(work: Sequence[Work]) -> list[Snapshot | None]:
@@ -62,7 +64,8 @@ def _seen(work: Work, row: tuple[Any, ...]) -> Snapshot | None:
         if status != Status.QUEUED or has_origins
         else {}
     )
-    owner_id, root_id, parent_id, depth = family
+    owner_id, root_id, parent_id, depth, callers = family
+    allowed_hosts = (plan.allowed_hosts, *map(allowed_hosts_of, callers or ()))
     return Snapshot(
         work.execution_id,
         plan,
@@ -72,4 +75,5 @@ def _seen(work: Work, row: tuple[Any, ...]) -> Snapshot | None:
         known,
         is_stopping,
         mask_for(owner_id),
+        tuple(hosts for hosts in allowed_hosts if hosts is not None),
     )

@@ -187,7 +187,7 @@ async def _use(turn: Turn, look_up: LookUp) -> str:
 async def _asked(client: Client, body: bytes) -> Tokens:
     at = now()
     # It is the platform that asks, and not the graph for whose firing it does.
-    with egress.only(None):
+    with egress.only(()):
         answered = await http.request(
             "POST",
             client.token_url,

@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from agentplatform.lib import credential_hosts
 from agentplatform.lib.http_errors import CredentialHostForbidden, UrlForbidden
 
-#: As `host` or `host:port`, like those of a credential; None: anywhere that may be asked at all.
-_only: ContextVar[Sequence[str] | None] = ContextVar("_only", default=None)
+#: Lists of `host` or `host:port`, like those of a credential: a place must be in each. No list: anywhere that may be asked at all.
+_only: ContextVar[Sequence[Sequence[str]]] = ContextVar("_only", default=())
 
 
 class EgressForbidden(UrlForbidden):
@@ -18,13 +18,13 @@ class EgressForbidden(UrlForbidden):
 
     code = "EGRESS_FORBIDDEN"
     status = 403
-    hint = "Its `allowed_hosts` name every place that its blocks may ask. If this is one that you mean, add it there."
+    hint = "Its `allowed_hosts`, and those of the graphs that run it, name what its blocks may ask. Add it if you mean this place."
 
 
 @contextmanager
-def only(hosts: Sequence[str] | None) -> Iterator[None]:
-    """Let what runs inside ask these hosts and no others; None lifts that."""
-    token = _only.set(hosts)
+def only(lists: Sequence[Sequence[str]]) -> Iterator[None]:
+    """Let what runs inside ask hosts that are in each of these lists and no others; without a list, that is lifted."""
+    token = _only.set(lists)
     try:
         yield
     finally:
@@ -37,10 +37,8 @@ def check(host: str, port: int) -> None:
     Raises:
         EgressForbidden: it may not.
     """
-    hosts = _only.get()
-    if hosts is None:
-        return
-    try:
-        credential_hosts.check_place(host, port, hosts)
-    except CredentialHostForbidden:
-        raise EgressForbidden(f"This graph may not ask {host}:{port}.") from None
+    for hosts in _only.get():
+        try:
+            credential_hosts.check_place(host, port, hosts)
+        except CredentialHostForbidden:
+            raise EgressForbidden(f"This graph may not ask {host}:{port}.") from None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
 
 from blocks import registry
+from blocks.flow.run_agent import AgentExecutorBlock
 from blocks.http.send_request import SendRequestBlock
 from blocks.llm.ask_model import AskModelBlock
 from blocks.llm.choose_tools import ChooseToolsBlock
@@ -46,8 +48,8 @@ def of(block: type[Block], key: str, **constants: object) -> NodeSpec:
     return NodeSpec(key, block.id, constants, block=facts_of(block))
 
 
-def published(nodes: list[NodeSpec], links: list[LinkSpec], hosts: list[str] | None):
-    owner = make_user()
+def published(nodes: list[NodeSpec], links: list[LinkSpec], hosts: list[str] | None, owner: Any = None):
+    owner = owner or make_user()
     document = document_of(nodes, links)
     document.allowed_hosts = hosts
     return owner, graphs.publish(graphs.create(owner_id=owner.pk, document=document))
@@ -97,6 +99,33 @@ class TestWhereAGraphMayAsk:
 
             assert rows["ask"].error_code == "EGRESS_FORBIDDEN"
             assert llm.requests == []
+
+    @pytest.mark.parametrize("depth", [1, 2])
+    @pytest.mark.parametrize(
+        ("own", "callers", "may"),
+        [
+            (None, None, True),
+            (None, ["{host}"], True),
+            (["{host}"], ["{host}", "api.example.com"], True),
+            (None, ["api.example.com"], False),
+            (None, [], False),
+            (["{host}"], ["api.example.com"], False),
+            (["api.example.com"], ["{host}"], False),
+        ],
+    )
+    def test_holds_for_sub_graphs_as_far_as_all_of_them_say(self, httpserver: HTTPServer, own, callers, may, depth):
+        httpserver.expect_request("/").respond_with_data("ok")
+        own, callers = (hosts and [one.format(host=host_of(httpserver)) for one in hosts] for hosts in (own, callers))
+        owner = make_user()
+        called = published([of(SendRequestBlock, "ask", url=address_of(httpserver))], [], own, owner)[1]
+        for level in range(depth):
+            call = of(AgentExecutorBlock, "call", agent_id=str(called.graph_id))
+            called = published([call], [], callers if level == depth - 1 else None, owner)[1]
+
+        _execution, rows = ran_version(called)
+
+        code = "" if may else "EGRESS_FORBIDDEN"
+        assert (rows["call"].error_code, len(httpserver.log)) == (code, int(may))
 
     def test_is_a_part_of_the_version_and_of_an_export(self):
         _, version = published([of(SendRequestBlock, "ask", url="https://a.example/")], [], ["a.example"])
