@@ -12,6 +12,7 @@ from access.api import router as access_router
 from agentplatform import health
 from agentplatform.api import Root
 from executions.api import router as executions_router
+from executions.api_bulk import router as bulk_router
 from executions.api_live import router as live_router
 from executions.api_money import router as money_router
 from executions.api_schedules import router as schedules_router
@@ -27,6 +28,8 @@ api = DefaultRouter()
 api.APIRootView = Root
 api.registry.extend(access_router.registry)
 api.registry.extend(graphs_router.registry)
+# Before the single ones, which would take its name for an id.
+api.registry.extend(bulk_router.registry)
 api.registry.extend(executions_router.registry)
 api.registry.extend(live_router.registry)
 api.registry.extend(waits_router.registry)

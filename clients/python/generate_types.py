@@ -16,6 +16,7 @@ OPERATIONS = (
     ("post", "/api/v1/approvals/{id}/answer/"),
     ("get", "/api/v1/executions/"),
     ("post", "/api/v1/executions/"),
+    ("post", "/api/v1/executions/bulk/cancel/"),
     ("get", "/api/v1/executions/{id}/"),
     ("post", "/api/v1/executions/{id}/cancel/"),
     ("post", "/api/v1/executions/{id}/pause/"),

@@ -209,6 +209,36 @@ class TestExecutions:
         assert code == 1
         assert json.loads(out)["retried_from"] == execution_id
 
+    def test_are_cancelled_paused_and_counted_by_what_the_list_finds(self, shell: Shell) -> None:
+        graph, other = graph_of(shell, seconds=60.0), graph_of(shell, seconds=60.0)
+        for one in (graph, graph, other):
+            shell("run", one.pk, "--input-json", "number=7", "--detach")
+        which = ("--graph", graph.pk, "--status", "QUEUED", "--status", "RUNNING")
+
+        counted = shell("cancel", *which, "--dry-run")
+        paused = shell.json("pause", *which, "--limit", "1")
+        resumed = shell.json("resume", "--graph", graph.pk)
+        cancelled = shell.json("cancel", *which)
+        nothing, both = shell("cancel"), shell("cancel", graph.pk, "--status", "FAILED")
+
+        assert counted[:2] == (0, "2 match.\n")
+        assert [(one["matching"], one["done"]) for one in (paused, resumed, cancelled)] == [(2, 1), (1, 1), (2, 2)]
+        assert set(Execution.objects.filter(graph=graph).values_list("status", flat=True)) <= {
+            "CANCELLING",
+            "CANCELLED",
+        }
+        assert Execution.objects.get(graph=other).status in ("QUEUED", "RUNNING")
+        assert (nothing[0], both[0]) == (2, 2)
+
+    def test_that_failed_are_retried_together(self, shell: Shell) -> None:
+        graph = graph_of(shell, fails=True)
+        failed = [json.loads(shell("run", graph.pk, "--input-json", "number=7", "--json")[1])["id"] for _ in range(2)]
+
+        retried = shell.json("retry", "--graph", graph.pk, "--status", "FAILED")
+
+        assert [one["execution"] for one in retried["results"]] == failed
+        assert Execution.objects.filter(retried_from_id__in=failed).count() == 2
+
 
 class TestDocuments:
     def test_are_applied_once_and_then_only_where_they_changed(self, shell: Shell) -> None:
@@ -247,6 +277,40 @@ class TestDocuments:
         assert code == 1
         assert "-    separator: ','" in out
         assert "+    separator: ;" in out
+
+    def test_that_are_gone_are_put_away_where_that_is_asked_for(self, shell: Shell) -> None:
+        shell.write("flows/cut.yaml", SHORTEN)
+        gone = shell.write("flows/join.yaml", {**SHORTEN, "name": "Join"})
+        shell("apply", "flows")
+        gone.unlink()
+
+        left = shell.json("apply", "flows")
+        shown = shell("diff", "flows", "--prune")
+        dry = shell.json("apply", "flows", "--prune", "--dry-run")
+        is_there = not Graph.objects.get(owner=shell.user, name="Join").is_archived
+        pruned = shell.json("apply", "flows", "--prune")
+        again = shell.json("apply", "flows", "--prune")
+
+        assert actions(left) == {"Cut": ("keep", 1)}
+        assert shown[0] == 1
+        assert "-name: Join" in shown[1]
+        assert actions(dry)["Join"] == ("archive", None)
+        assert is_there
+        assert actions(pruned) == {"Cut": ("keep", 1), "Join": ("archive", None)}
+        assert actions(again) == {"Cut": ("keep", 1)}
+        assert Graph.objects.get(owner=shell.user, name="Join").is_archived
+        assert Graph.objects.get(owner=shell.user, name="Join").versions.count() == 1
+
+    def test_of_which_there_are_none_put_nothing_away(self, shell: Shell) -> None:
+        shell.write("cut.yaml", SHORTEN)
+        shell("apply", "cut.yaml")
+        (shell.folder / "empty").mkdir()
+
+        code, _, err = shell("apply", "empty", "--prune")
+
+        assert code == 2
+        assert "no document" in err
+        assert not Graph.objects.get(owner=shell.user).is_archived
 
     def test_that_are_unsound_change_nothing(self, shell: Shell) -> None:
         shell.write("a.yaml", SHORTEN)

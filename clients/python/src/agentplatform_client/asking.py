@@ -58,6 +58,8 @@ def answer_of(call: Call[T], response: httpx2.Response) -> T:
         ApiError: the platform said no.
         Unreachable: it is no answer of an agentplatform.
     """
+    if response.status_code == httpx2.codes.NO_CONTENT:
+        return cast(T, None)
     if response.is_success:
         return cast(T, response.text if call.is_text else _json(response))
     raise failure_of(response)

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from agentplatform_client.calls import Call, at, given
 from agentplatform_client.types import (
+    BulkDone,
     Execution,
     ExecutionDetail,
     LivePage,
@@ -57,15 +58,31 @@ def find(
     page_size: int | None = None,
 ) -> Call[PaginatedExecutionList]:
     """Find executions, newest first; `Client.each` goes through all pages."""
-    params = given(
-        status=status,
-        graph=graph and str(graph),
-        version=version and str(version),
-        created_after=created_after and created_after.isoformat(),
-        created_before=created_before and created_before.isoformat(),
-        page_size=page_size,
+    params = _filter(
+        status=status, graph=graph, version=version, created_after=created_after, created_before=created_before
     )
-    return Call("GET", at("executions"), params=params)
+    return Call("GET", at("executions"), params=params | given(page_size=page_size))
+
+
+def with_all(
+    what: Literal["cancel", "pause", "resume", "retry"],
+    *,
+    status: str | Sequence[str] | None = None,
+    graph: Id | None = None,
+    version: Id | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+    preview: bool = False,
+    limit: int | None = None,
+    idempotency_key: str | None = None,
+) -> Call[BulkDone]:
+    """Cancel, pause, resume or retry all that `find` finds with the same filter; a preview only counts them."""
+    params = _filter(
+        status=status, graph=graph, version=version, created_after=created_after, created_before=created_before
+    )
+    headers = {"Idempotency-Key": idempotency_key or str(uuid4())} if what == "retry" else {}
+    body = given(preview=preview, limit=limit)
+    return Call("POST", at("executions", "bulk", what), params=params, json=body, headers=headers)
 
 
 def nodes(
@@ -119,6 +136,23 @@ def events(execution: Id, *, after: int = 0, wait_s: int = 0) -> Call[LivePage]:
     return Call("GET", at("executions", execution, "events"), params={"after": after, "wait": wait_s})
 
 
+def _filter(
+    *,
+    status: str | Sequence[str] | None,
+    graph: Id | None,
+    version: Id | None,
+    created_after: datetime | None,
+    created_before: datetime | None,
+) -> dict[str, Any]:
+    return given(
+        status=status,
+        graph=graph and str(graph),
+        version=version and str(version),
+        created_after=created_after and created_after.isoformat(),
+        created_before=created_before and created_before.isoformat(),
+    )
+
+
 def _retry(mode: str, node: str | None, inputs: Mapping[str, Any] | None, version: str) -> dict[str, Any]:
     return given(mode=mode, node=node, inputs=None if inputs is None else dict(inputs), version=version)
 
@@ -136,4 +170,5 @@ __all__ = [
     "resume",
     "retry",
     "start",
+    "with_all",
 ]

@@ -16,7 +16,7 @@ from agentplatform_client.errors import UsageError
 from agentplatform_client.types import Graph, Problem
 
 SUFFIXES = (".yaml", ".yml", ".json")
-Action = Literal["create", "update", "publish", "keep"]
+Action = Literal["create", "update", "publish", "keep", "archive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,15 @@ def read(paths: Iterable[Path]) -> list[Document]:
     return list(found.values())
 
 
-def compare(client: Client, documents: Iterable[Document]) -> Iterator[Change]:
-    """Yield what each graph needs. Graphs that no document names are left alone.
+def compare(client: Client, documents: Sequence[Document], *, prunes: bool = False) -> Iterator[Change]:
+    """Yield what each graph needs. Graphs that no document names are left alone, or, where it `prunes`, put away.
 
     Raises:
-        UsageError: two graphs of the platform have the same name.
+        UsageError: two graphs of the platform have the same name; or there is no document at all, and all graphs would be put away.
         ApiError: the platform said no.
     """
+    if prunes and not documents:
+        raise UsageError("There is no document here: all graphs would be put away.")
     named: dict[str, list[Graph]] = {}
     for graph in client.each(graphs.find(is_archived=False)):
         named.setdefault(graph["name"], []).append(graph)
@@ -81,6 +83,10 @@ def compare(client: Client, documents: Iterable[Document]) -> Iterator[Change]:
         if len(found) > 1:
             raise UsageError(f"The platform has {len(found)} graphs that are called {document.name!r}.")
         yield _compare(client, document, found[0] if found else None)
+    if prunes:
+        kept = {document.name for document in documents}
+        for graph in (one for name in sorted(named.keys() - kept) for one in named[name]):
+            yield Change("archive", graph["name"], None, graph, _drawn(client, graph))
 
 
 def carry_out(client: Client, change: Change) -> int | None:
@@ -91,6 +97,9 @@ def carry_out(client: Client, change: Change) -> int | None:
     """
     if change.action == "keep":
         return change.graph["latest_version"] if change.graph else None
+    if change.action == "archive" and change.graph:
+        _put_away(client, change)
+        return None
     assert change.document is not None
     if change.graph is None:
         graph_id = client.do(graphs.create(change.document.data))["id"]
@@ -101,6 +110,19 @@ def carry_out(client: Client, change: Change) -> int | None:
             document = _with_credentials(drawn.answer["document"], change.document.data)
             client.do(graphs.update(graph_id, document).only_if(drawn.etag))
     return client.do(graphs.publish(graph_id))["number"]
+
+
+def _put_away(client: Client, change: Change) -> None:
+    """Put a graph away, if it is still as it was compared.
+
+    Raises:
+        EditedMeanwhile: it is not.
+    """
+    assert change.graph is not None
+    read = client.read(graphs.get(change.graph["id"]))
+    if _drawn(client, change.graph) != change.before:
+        raise UsageError(f"{change.name!r} is just being edited: look at it again.")
+    client.do(graphs.archive(change.graph["id"]).only_if(read.etag))
 
 
 def _compare(client: Client, document: Document, graph: Graph | None) -> Change:

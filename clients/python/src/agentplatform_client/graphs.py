@@ -43,6 +43,11 @@ def publish(graph: Id) -> Call[GraphVersion]:
     return Call("POST", at("graphs", graph, "publish"))
 
 
+def archive(graph: Id) -> Call[None]:
+    """Put a graph away. It stays, with its versions and its executions, and is in no list of what is in use."""
+    return Call("DELETE", at("graphs", graph))
+
+
 def versions(graph: Id) -> Call[PaginatedGraphVersionList]:
     """Look at the published versions, newest first."""
     return Call("GET", at("graphs", graph, "versions"))

@@ -5,11 +5,37 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
+class Bulk(TypedDict):
+    """How to go about it."""
+
+    preview: NotRequired[bool]
+    limit: NotRequired[int]
+
+
+class BulkDone(TypedDict):
+    """What came of all of them."""
+
+    matching: int
+    done: int
+    failed: int
+    is_preview: bool
+    results: list[Done]
+
+
 class Cost(TypedDict):
     """An amount of money, for programs and for people."""
 
     microcredits: int
     text: str
+
+
+class Done(TypedDict):
+    """What came of one."""
+
+    execution: str
+    status: NotRequired[ExecutionStatus | NullEnum]
+    started: str | None
+    error: NodeError | None
 
 
 EffectsEnum: TypeAlias = 'Literal["none", "idempotent", "at_most_once"]'
@@ -239,6 +265,9 @@ class NodeModel(TypedDict):
 
 
 NodeStatus: TypeAlias = 'Literal["PENDING", "RUNNING", "WAITING", "SUCCEEDED", "FAILED", "SKIPPED", "INCOMPLETE", "CANCELLED"]'
+
+
+NullEnum: TypeAlias = 'None'
 
 
 OnErrorEnum: TypeAlias = 'Literal["fail", "continue"]'

@@ -7,9 +7,10 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
-from agentplatform_client.cli import codes, drawing, running
+from agentplatform_client.cli import codes, drawing, many, naming, running
 from agentplatform_client.cli.printing import Printer
 from agentplatform_client.client import Client
 from agentplatform_client.errors import ApiError, NotFound, Refused, TimedOut, Unreachable, UsageError
@@ -54,7 +55,7 @@ def _tell(error: Exception, printer: Printer) -> None:
 
 def _code_of(error: Exception) -> int:
     match error:
-        case NotFound() | running.NotThere():
+        case NotFound() | naming.NotThere():
             return codes.NOT_FOUND
         case Refused():
             return codes.REFUSED
@@ -87,7 +88,10 @@ def _parser() -> ArgumentParser:
     get = add("get", running.get)
     get.add_argument("execution", metavar="EXECUTION")
     get.add_argument("--nodes", action="store_true", help="and what its nodes did")
-    add("cancel", running.cancel).add_argument("executions", metavar="EXECUTION", nargs="+")
+    for name, verb in (("cancel", many.cancel), ("pause", many.pause), ("resume", many.resume)):
+        one = add(name, verb)
+        one.add_argument("executions", metavar="EXECUTION", nargs="*")
+        _add_all(one)
     _add_retry(add("retry", running.retry))
     _add_export(add("export", drawing.export))
     bring_in = add("import", drawing.bring_in)
@@ -112,7 +116,8 @@ def _add_run(parser: ArgumentParser) -> None:
 
 
 def _add_retry(parser: ArgumentParser) -> None:
-    parser.add_argument("execution", metavar="EXECUTION")
+    parser.add_argument("execution", metavar="EXECUTION", nargs="?")
+    _add_all(parser)
     parser.add_argument("--from-node", metavar="NODE", help="run this node again, and all that can hear of it")
     parser.add_argument("--newest", action="store_true", help="on the newest version of the graph")
     parser.add_argument("--preview", action="store_true", help="only say what would stand and what would run")
@@ -139,9 +144,24 @@ def _add_following(parser: ArgumentParser) -> None:
 
 def _add_list(parser: ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", choices=["executions", "graphs"], default="executions")
+    _add_filter(parser)
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="so many (default: %(default)s)")
+
+
+def _add_all(parser: ArgumentParser) -> None:
+    _add_filter(parser.add_argument_group("instead of naming them, all that match"))
+    parser.add_argument("--limit", type=int, metavar="N", help="so many at the most, the oldest first (default: 100)")
+    parser.add_argument("--dry-run", action="store_true", help="only say how many they are")
+
+
+def _add_filter(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--status", action="append", metavar="STATUS", help="of executions; may be given several times")
     parser.add_argument("--graph", metavar="GRAPH", help="of executions: those of this graph, by id or name")
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="so many (default: %(default)s)")
+    for name, about in (
+        ("after", "at this moment or later, such as 2026-06-01T12:00Z"),
+        ("before", "earlier than this"),
+    ):
+        parser.add_argument(f"--created-{name}", metavar="TIME", type=datetime.fromisoformat, help=about)
 
 
 def _add_export(parser: ArgumentParser) -> None:
@@ -153,6 +173,7 @@ def _add_export(parser: ArgumentParser) -> None:
 
 def _add_paths(parser: ArgumentParser) -> None:
     parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a document, or a folder of them")
+    parser.add_argument("--prune", action="store_true", help="and put graphs away that no document names")
 
 
 if __name__ == "__main__":

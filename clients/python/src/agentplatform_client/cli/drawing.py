@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from agentplatform_client import folder, graphs
 from agentplatform_client.cli import codes
+from agentplatform_client.cli.naming import find_graph
 from agentplatform_client.cli.printing import Printer
-from agentplatform_client.cli.running import find_graph
 from agentplatform_client.client import Client
 from agentplatform_client.folder import Change
 
-DONE = {"create": "created", "update": "updated", "publish": "published", "keep": "unchanged"}
+DONE = {"create": "created", "update": "updated", "publish": "published", "keep": "unchanged", "archive": "put away"}
 WOULD = {action: f"would be {done}" for action, done in DONE.items()} | {"keep": "unchanged"}
 
 
@@ -44,7 +44,7 @@ def bring_in(client: Client, asked: Namespace, printer: Printer) -> int:
 
 def apply(client: Client, asked: Namespace, printer: Printer) -> int:
     """Make the platform's graphs as the documents say, and publish what changed."""
-    changes = list(folder.compare(client, folder.read(asked.paths)))
+    changes = list(folder.compare(client, folder.read(asked.paths), prunes=asked.prune))
     is_sound = _tell_problems(changes, printer)
     done = []
     # All or nothing is done of what can be known before.
@@ -63,9 +63,9 @@ def apply(client: Client, asked: Namespace, printer: Printer) -> int:
 
 def diff(client: Client, asked: Namespace, printer: Printer) -> int:
     """Show how the documents differ from what the platform has."""
-    changes = list(folder.compare(client, folder.read(asked.paths)))
+    changes = list(folder.compare(client, folder.read(asked.paths), prunes=asked.prune))
     is_sound = _tell_problems(changes, printer)
-    differing = [change for change in changes if change.action in ("create", "update")]
+    differing = [change for change in changes if change.action in ("create", "update", "archive")]
     data = [{"graph": change.name, "action": change.action, "diff": change.as_diff()} for change in differing]
     printer.result(data, [line for one in data for line in one["diff"]])
     return codes.USAGE if not is_sound else codes.FAILED if differing else codes.SUCCEEDED

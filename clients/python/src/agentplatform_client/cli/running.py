@@ -1,4 +1,4 @@
-"""The verbs of executions: run, follow, logs, list, get, cancel, retry."""
+"""The verbs of executions: run, follow, logs, list, get, retry."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
-from uuid import UUID
+from typing import Any
 
 import yaml
 
 from agentplatform_client import executions, folder, graphs
-from agentplatform_client.cli import codes
+from agentplatform_client.cli import codes, many
+from agentplatform_client.cli.naming import find_graph, id_of
 from agentplatform_client.cli.printing import Printer, execution_lines
 from agentplatform_client.client import FINAL, Client
 from agentplatform_client.errors import TimedOut, UsageError
@@ -25,7 +25,7 @@ def run(client: Client, asked: Namespace, printer: Printer) -> int:
     """Start a graph and follow it to its end."""
     inputs = _inputs(asked)
     named = _graph_in_file(client, asked.graph, printer) or asked.graph
-    which = {"version": _version_id(client, asked)} if asked.version else {"graph": find_graph(client, named)["id"]}
+    which = {"version": _versionid_of(client, asked)} if asked.version else {"graph": find_graph(client, named)["id"]}
     start = executions.start(
         **which,
         inputs=inputs,
@@ -39,7 +39,7 @@ def run(client: Client, asked: Namespace, printer: Printer) -> int:
 
 def follow(client: Client, asked: Namespace, printer: Printer) -> int:
     """Show what an execution does until it has ended."""
-    client.do(executions.get(_id(asked.execution)))
+    client.do(executions.get(id_of(asked.execution)))
     for event in _until(client, asked.execution, asked.timeout, after=asked.after):
         printer.event(event, is_result=True)
     return _code_of(client.do(executions.get(asked.execution)))
@@ -49,7 +49,7 @@ def logs(client: Client, asked: Namespace, printer: Printer) -> int:
     """Print what an execution has done so far."""
     after, is_over = asked.after, False
     while not is_over:
-        page = client.do(executions.events(_id(asked.execution), after=after))
+        page = client.do(executions.events(id_of(asked.execution), after=after))
         for event in page["events"]:
             printer.event(event, is_result=True)
         is_over = page["is_over"] or not page["events"]
@@ -64,8 +64,7 @@ def show_list(client: Client, asked: Namespace, printer: Printer) -> int:
         rows = [(one["name"], one["latest_version"], "draft" if one["has_draft"] else "", one["id"]) for one in found]
         printer.table(found, ("NAME", "VERSION", "", "ID"), rows)
         return codes.SUCCEEDED
-    graph = find_graph(client, asked.graph)["id"] if asked.graph else None
-    ask = executions.find(status=asked.status or None, graph=graph, page_size=min(asked.limit, 200))
+    ask = executions.find(**many.filter_of(client, asked), page_size=min(asked.limit, 200))
     found = list(islice(client.each(ask), asked.limit))
     shown = [
         (
@@ -83,7 +82,7 @@ def show_list(client: Client, asked: Namespace, printer: Printer) -> int:
 
 def get(client: Client, asked: Namespace, printer: Printer) -> int:
     """Show one execution, and with `--nodes` what its nodes did."""
-    execution = client.do(executions.get(_id(asked.execution)))
+    execution = client.do(executions.get(id_of(asked.execution)))
     if not asked.nodes:
         printer.result(execution, execution_lines(execution))
         return codes.SUCCEEDED
@@ -103,15 +102,12 @@ def get(client: Client, asked: Namespace, printer: Printer) -> int:
     return codes.SUCCEEDED
 
 
-def cancel(client: Client, asked: Namespace, printer: Printer) -> int:
-    """Stop executions and all that they have started."""
-    stopped = [client.do(executions.cancel(_id(one))) for one in asked.executions]
-    printer.result(stopped, [f"{one['id']}  {one['status']}" for one in stopped])
-    return codes.SUCCEEDED
-
-
 def retry(client: Client, asked: Namespace, printer: Printer) -> int:
     """Go on from an execution that has ended, or say what that would do."""
+    if not asked.execution:
+        return many.with_all(client, asked, printer, "retry")
+    if many.is_filtered(asked):
+        raise UsageError("Name an execution, or a filter such as --status.")
     given = _inputs(asked)
     how: dict[str, Any] = {
         "mode": "from_node" if asked.from_node else "inputs" if given else "failed",
@@ -120,14 +116,14 @@ def retry(client: Client, asked: Namespace, printer: Printer) -> int:
         "version": "newest" if asked.newest else "same",
     }
     if asked.preview:
-        preview = client.do(executions.preview_retry(_id(asked.execution), **how))
+        preview = client.do(executions.preview_retry(id_of(asked.execution), **how))
         lines = [f"stands: {node} ({count})" for node, count in preview["reused"].items()]
         lines += [
             f"runs:   {one['node']} ({one['firings']})  {one['estimated_cost']['text']}" for one in preview["runs"]
         ]
         printer.result(preview, [*lines, f"estimated cost: {preview['estimated_cost']['text']}"])
         return codes.SUCCEEDED
-    return _see_to_the_end(client, client.do(executions.retry(_id(asked.execution), **how)), asked, printer)
+    return _see_to_the_end(client, client.do(executions.retry(id_of(asked.execution), **how)), asked, printer)
 
 
 def _see_to_the_end(client: Client, execution: ExecutionDetail, asked: Namespace, printer: Printer) -> int:
@@ -186,40 +182,12 @@ def _graph_in_file(client: Client, named: str, printer: Printer) -> str | None:
     return document.name
 
 
-def _version_id(client: Client, asked: Namespace) -> str:
+def _versionid_of(client: Client, asked: Namespace) -> str:
     graph = find_graph(client, asked.graph)
     for version in client.each(graphs.versions(graph["id"])):
         if version["number"] == asked.version:
             return str(version["id"])
     raise UsageError(f"{graph['name']} has no version {asked.version}.")
-
-
-def find_graph(client: Client, named: str) -> Mapping[str, Any]:
-    """Return the graph of this id or name.
-
-    Raises:
-        NotThere, NotFound: there is none.
-        UsageError: several have the name.
-    """
-    try:
-        graph = client.do(graphs.get(UUID(named)))
-    except ValueError:
-        found = list(client.each(graphs.find(name=named, is_archived=False)))
-    else:
-        return cast("Mapping[str, Any]", graph)
-    if not found:
-        raise NotThere(f"There is no graph that is called {named!r}.")
-    if len(found) > 1:
-        ids = ", ".join(one["id"] for one in found)
-        raise UsageError(f"{len(found)} graphs are called {named!r}: name one by its id ({ids}).")
-    return dict(found[0])
-
-
-def _id(text: str) -> str:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise UsageError(f"{text!r} is no id of an execution.") from None
 
 
 def _inputs(asked: Namespace) -> dict[str, Any]:
@@ -248,7 +216,3 @@ def _split(given: str, form: str) -> tuple[str, str]:
     if not sign or not name:
         raise UsageError(f"Write {form}, not {given!r}.")
     return name, value
-
-
-class NotThere(UsageError):
-    """What is named does not exist."""
