@@ -34,6 +34,16 @@ from graphs.errors import GraphNotFound
 from graphs.models import Graph
 
 
+class SubscriptionFilter(django_filters.FilterSet):
+    """Find subscriptions by whose news they want and whether they are on."""
+
+    graph = django_filters.UUIDFilter(field_name="graph_id")
+
+    class Meta:
+        model = Subscription
+        fields = ["is_enabled"]
+
+
 class OutgoingDeliveryFilter(django_filters.FilterSet):
     """Find what went out by how far it has come, and what it was of."""
 
@@ -53,7 +63,7 @@ class SubscriptionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Remo
     scopes: ClassVar = {"read": "subscriptions:read", "write": "subscriptions:write"}
     by_itself = frozenset({"graph_name", "failures", "heard_at"})
     serializer_class = SubscriptionSerializer
-    filterset_fields = ["graph", "is_enabled"]
+    filterset_class = SubscriptionFilter
     queryset = Subscription.objects.none()
 
     def get_queryset(self) -> SubscriptionQuerySet:

@@ -12,7 +12,7 @@ from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
 from access.models import ApiKey
-from executions import own_schedules, own_webhooks, schedules
+from executions import own_schedules, own_subscriptions, own_webhooks, schedules
 from executions.engine.status import Status
 from executions.models import Budget, Delivery
 from tests.blocks import node
@@ -61,6 +61,7 @@ def mine() -> dict[str, Any]:
     schedule = own_schedules.create(graph=version.graph, name="s", kind="cron", cron="@daily")
     webhook, _ = own_webhooks.create(graph=version.graph, name="w")
     delivery = Delivery.objects.create(webhook=webhook, key="k", digest="d", status="IGNORED", payload={}, size_bytes=2)
+    subscription, _ = own_subscriptions.create(owner_id=owner.pk, name="o", url="https://example.com/hook")
     text = make_key(owner)
     budget = Budget.objects.create(owner=owner, scope="OWNER", scope_id=str(owner.pk), limit_microcredits=5)
     return {
@@ -72,7 +73,9 @@ def mine() -> dict[str, Any]:
         "schedules": schedule.pk,
         "fires": schedules.fire_now(schedule).pk,
         "webhooks": webhook.pk,
-        "deliveries": delivery.pk,
+        "webhooks deliveries": delivery.pk,
+        "subscriptions": subscription.pk,
+        "subscriptions deliveries": own_subscriptions.ping(subscription).pk,
         "api-keys": ApiKey.objects.get(owner=owner).pk,
         "credentials": make_credential(owner, new_secret()).pk,
         "budgets": budget.pk,
@@ -94,6 +97,8 @@ def bodies(mine: dict[str, Any]) -> dict[str, Any]:
         "post webhooks/": {"graph": graph, "name": "x", "mapping": {"given": "/a"}, "events": ["e"]},
         "patch webhooks/{id}/": {"name": "y"},
         "post webhooks/{id}/try/": {"payload": {"given": 1}},
+        "post subscriptions/": {"name": "x", "url": "https://example.com/hook", "events": ["execution.failed"]},
+        "patch subscriptions/{id}/": {"name": "y"},
         "post api-keys/": {"name": "x", "scopes": ["graphs:read"]},
         "put api-keys/{id}/": {"name": "x", "scopes": ["keys:write", *["graphs:read"]]},
         "post budgets/": {"scope": "OWNER", "limit_microcredits": 5},
@@ -129,12 +134,13 @@ def operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any
 
 
 def address(at: str, mine: dict[str, Any]) -> str:
+    """Fill the places of an address in with ids of one's own."""
     parts = at.strip("/").split("/")
-    return (
-        "/"
-        + "/".join(str(mine[parts[place - 1]]) if part[0] == "{" else part for place, part in enumerate(parts))
-        + "/"
-    )
+    for place, part in enumerate(parts):
+        if part[0] == "{":
+            kind = parts[place - 1]
+            parts[place] = str(mine[kind] if kind != "deliveries" else mine[f"{parts[place - 3]} deliveries"])
+    return f"/{'/'.join(parts)}/"
 
 
 def properties_of(operation: dict[str, Any], schema: dict[str, Any]) -> set[str]:

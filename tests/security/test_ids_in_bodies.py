@@ -8,17 +8,20 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
+from django_filters import ModelChoiceFilter, ModelMultipleChoiceFilter
+from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.test import APIClient
 
 from access.models import ApiKey
 from blocks import registry
-from executions import own_schedules, services
+from executions import own_schedules, own_subscriptions, services
 from executions.engine.spec import LinkSpec, NodeSpec
 from executions.models import Execution
 from graphs.models import Graph
 from tests.blocks import node
 from tests.factories import document_of, make_execution, make_key, make_published, make_user
 from tests.keys import KEYED, TellsKey, make_credential, new_secret, run
+from tests.security.test_tenants import ASKED
 
 pytestmark = pytest.mark.django_db
 
@@ -55,12 +58,14 @@ def mine() -> dict[str, str]:
     owner = make_user()
     version = make_published([node("only", "test.source")], owner=owner)
     schedule = own_schedules.create(graph=version.graph, name="mine", kind="cron", cron="@daily")
+    subscription, _ = own_subscriptions.create(owner_id=owner.pk, name="mine", url="https://example.com/hook")
     text = make_key(owner)
     return {
         "key": text,
         "key_id": str(ApiKey.objects.get(owner=owner).pk),
         "graph": str(version.graph_id),
         "schedule": str(schedule.pk),
+        "subscription": str(subscription.pk),
     }
 
 
@@ -72,6 +77,7 @@ def unknown() -> dict[str, str]:
 
 
 CRON = {"name": "x", "kind": "cron", "cron": "@daily"}
+A_SUBSCRIPTION = {"name": "x", "url": "https://example.com/hook"}
 A_KEY = {"name": "x", "scopes": ["executions:read"]}
 A_CREDENTIAL = {"name": "x", "provider": "openai", "kind": "api_key", "secret": SOME_KEY}
 #: Method, address and body; `{…}` is the asker's own, `[…]` what the body names.
@@ -82,6 +88,8 @@ NAMED = [
     ("post", "schedules/", {"graph": "{graph}", "version": "[version]", **CRON}),
     ("patch", "schedules/{schedule}/", {"version": "[version]"}),
     ("post", "webhooks/", {"graph": "[graph]", "name": "x"}),
+    ("post", "subscriptions/", {"graph": "[graph]", **A_SUBSCRIPTION}),
+    ("patch", "subscriptions/{subscription}/", {"graph": "[graph]"}),
     ("post", "api-keys/", {"graph": "[graph]", **A_KEY}),
     ("put", "api-keys/{key_id}/", {"graph": "[graph]", **A_KEY}),
     *[
@@ -112,6 +120,7 @@ FILTERED = [
     ("executions/", "version"),
     ("schedules/", "graph"),
     ("webhooks/", "graph"),
+    ("subscriptions/", "graph"),
     ("ledger/", "graph"),
     ("ledger/", "execution"),
     ("ledger/costs/?by=day&since=2026-01-01T00:00:00Z", "graph"),
@@ -132,6 +141,19 @@ def test_s12_a_filter_tells_nothing_of_what_is_anothers(mine, theirs, at, named)
         (answer.status_code, shown(answer, ids)) for answer, ids in zip(answers, (theirs, unknown()), strict=True)
     )
     assert found == missing
+
+
+def test_s12_no_filter_says_of_a_row_whether_it_exists():
+    """A choice among rows, which django-filter makes of a foreign key, is a choice among everybody's."""
+    choosing = {
+        (view.__name__, name)
+        for *_, view in ASKED
+        if (filters := DjangoFilterBackend().get_filterset_class(view, getattr(view, "queryset", None)))
+        for name, one in filters.base_filters.items()
+        if isinstance(one, ModelChoiceFilter | ModelMultipleChoiceFilter)
+    }
+
+    assert choosing == set(), "Filter by the id: django_filters.UUIDFilter(field_name='graph_id')"
 
 
 class TestADocument:
@@ -175,6 +197,8 @@ WRITTEN = [
     ("post", "schedules/", {"graph": "{graph}", **CRON}),
     ("patch", "schedules/{schedule}/", {"name": "y"}),
     ("post", "webhooks/", {"graph": "{graph}", "name": "x"}),
+    ("post", "subscriptions/", A_SUBSCRIPTION),
+    ("patch", "subscriptions/{subscription}/", {"name": "y"}),
     ("post", "api-keys/", A_KEY),
     ("put", "api-keys/{key_id}/", A_KEY),
     ("post", "budgets/", {"scope": "OWNER", "limit_microcredits": 5}),

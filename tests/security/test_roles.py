@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 
 from access.models import ApiKey
 from access.scopes import ANY_KEY, Scope, scope_of
-from executions import ledger, own_schedules, own_webhooks, schedules
+from executions import ledger, own_schedules, own_subscriptions, own_webhooks, schedules
 from executions.engine.spec import LinkSpec
 from executions.engine.status import Status
 from executions.models import Budget, Delivery, TokenPrice
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.django_db
 
 OURS = ("access", "executions", "graphs", "integrations")
 VIEWS = [f"{app}.view_{model._meta.model_name}" for app in OURS for model in apps.get_app_config(app).get_models()]
+TRIGGERS = ("schedule", "webhook", "subscription")
 #: Roles as docs/console.md has them: what each may, as permissions. Nobody has one by default.
 ROLES: dict[str, list[str] | None] = {
     "user": None,
@@ -41,7 +42,7 @@ ROLES: dict[str, list[str] | None] = {
     "operator": [*VIEWS, "executions.change_execution", "executions.change_wait"],
     "editor": [
         *VIEWS,
-        *[f"executions.{verb}_{model}" for verb in ("add", "change", "delete") for model in ("schedule", "webhook")],
+        *[f"executions.{verb}_{model}" for verb in ("add", "change", "delete") for model in TRIGGERS],
         "graphs.change_graph",
     ],
     "accountant": [
@@ -64,6 +65,9 @@ BESIDE = {
     "executions_schedule_do": "executions.change_schedule",
     "executions_webhook_rotate": "executions.change_webhook",
     "executions_delivery_replay": "executions.change_webhook",
+    "executions_subscription_do": "executions.change_subscription",
+    "executions_subscription_rotate": "executions.change_subscription",
+    "executions_outgoingdelivery_resend": "executions.change_subscription",
     "executions_ledgerentry_export_csv": "executions.view_ledgerentry",
     "integrations_credential_connect": "integrations.change_credential",
     "integrations_credential_test": "integrations.change_credential",
@@ -118,6 +122,7 @@ def rows() -> dict[str, Any]:
     execution = make_execution(version, status=Status.WAITING)
     schedule = own_schedules.create(graph=version.graph, name="s", kind="cron", cron="@daily")
     webhook, _ = own_webhooks.create(graph=version.graph, name="w")
+    subscription, _ = own_subscriptions.create(owner_id=owner.pk, name="o", url="https://example.com/hook")
     make_key(owner)
     make_price("m")
     entry = ledger.top_up(owner.pk, 5, key="k")
@@ -134,6 +139,8 @@ def rows() -> dict[str, Any]:
         "fire": schedules.fire_now(schedule),
         "webhook": webhook,
         "delivery": delivery,
+        "subscription": subscription,
+        "outgoingdelivery": own_subscriptions.ping(subscription),
         "account": entry.credit,
         "ledgerentry": entry,
         "apikey": ApiKey.objects.get(),
