@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 MAX_ANSWER_BYTES, LONGEST_ANSWER = 64 * 1024, 1_000
 MOST_LOGGED = 50
 #: Of one subscription, and of all of an owner, so many attempts are under way.
-PER_SUBSCRIPTION, PER_OWNER = 4, 20
+PER_SUBSCRIPTION, PER_OWNER = 10, 40
 #: Whoever answers so wants nothing more, ever.
 GONE = 410
 #: What an attempt takes beside waiting for the other side: to be written down, also while the database is away for a moment.

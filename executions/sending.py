@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
 from django.conf import settings
@@ -26,6 +27,8 @@ class Sender:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        # Names are looked up on these: those whose name server hangs must leave some for others. They start when they are needed.
+        self._loop.set_default_executor(ThreadPoolExecutor(settings.AGENTPLATFORM_OUTGOING_AT_ONCE, "looking-up"))
         self._ended: SimpleQueue[Outcome] = SimpleQueue()
         self._under_way = 0
         threading.Thread(target=self._loop.run_forever, name="outgoing", daemon=True).start()

@@ -27,6 +27,8 @@ from executions.models import OutgoingDelivery, Subscription
 
 STATUSES = {"PENDING": "info", "DELIVERED": "success", "FAILED": "danger"}
 STATES = {"on": "success", "not heard": "warning", "off": "danger", "turned off": "default"}
+#: Of what went out to one, so much is shown on its page.
+SHOWN = 10
 #: How long ago something may have been given up that the button sends once more.
 RESENT = timedelta(days=7)
 REASONS = {
@@ -152,8 +154,11 @@ class SubscriptionAdmin(ServiceAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         subscription: Subscription | None = context.get("original")
-        if subscription is not None and not subscription.is_enabled:
-            context["why_off"] = REASONS.get(subscription.disabled_reason, subscription.disabled_reason)
+        if subscription is not None:
+            latest = subscription.deliveries.defer("payload", "answer", "log").order_by("-id")[:SHOWN]
+            context["latest"] = [(one, STATUSES[one.status], shown_moment(one.created_at)) for one in latest]
+            if not subscription.is_enabled:
+                context["why_off"] = REASONS.get(subscription.disabled_reason, subscription.disabled_reason)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _changeable(self, request: HttpRequest, object_id: Any) -> Subscription:

@@ -104,7 +104,7 @@ def test_two_senders_tell_all_that_happens_once_while_others_hang(stack: Stack, 
         wait_until(lambda: Subscription.objects.get(pk=bad[1].pk).failures, what="A failure", within_s=TOLD_IN_S)
 
         assert len(receiver.came) == len(ids)  # each attempt was made by one sender only
-        assert len(hanging.came) <= 8
+        assert len(hanging.came) <= 25
         assert OutgoingDelivery.objects.filter(subscription__in=bad, status="PENDING").count() == 2 * ENDS
         own_subscriptions.delete(bad[0])
         broken.status = 204

@@ -164,6 +164,12 @@ class TestWhatWentOut:
         assert "alert(1)" in page
         assert HOSTILE not in page
 
+    def test_stands_on_the_page_of_the_subscription(self, console, delivery):
+        page = text_of(console.get(at("subscription", "change", delivery.subscription_id)))
+
+        assert at("outgoingdelivery", "change", delivery.pk) in page
+        assert HOSTILE not in page
+
     def test_is_listed_and_found(self, console, delivery):
         for term in ("", "ping", str(delivery.pk), str(delivery.subscription_id)):
             page = text_of(console.get(at("outgoingdelivery"), {"q": term}))

@@ -54,7 +54,7 @@ def explained(sql: str, values: Any = None) -> int:
 
 def test_a_flood_of_what_is_due_is_not_read_through(subscriptions):
     sql = statements._statement("outgoing_claim").decode()
-    limits = {"limit": 200, "per_subscription": 4, "per_owner": 20, "lease": timedelta(seconds=45)}
+    limits = {"limit": 200, "per_subscription": 10, "per_owner": 40, "lease": timedelta(seconds=45)}
 
     assert explained(sql, limits) <= FEW
 
