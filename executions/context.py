@@ -87,6 +87,10 @@ class FiringContext:
         self.suspended = await prepared(wait)
         raise Suspended(self.suspended)
 
+    def came_for(self, call_key: str) -> Any:
+        """Return what came for a wait of this firing, or None where nothing has come or nobody has waited."""
+        return self.begun.answers.get(self.mask.text(call_key))
+
     def next_holder(self) -> str:
         """Return who it is at its next rate limiter: the same one when it begins again after a wait, another one in another attempt."""
         self._turns += 1

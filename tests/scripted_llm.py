@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,21 @@ async def scripted(*steps: Step) -> AsyncIterator[Script]:
         yield script
     finally:
         server.close()
+
+
+@contextmanager
+def serving(*steps: Step) -> Iterator[Script]:
+    """Do the same on a thread, for what runs on an event loop of its own."""
+    loop, serves = asyncio.new_event_loop(), scripted(*steps)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        script = asyncio.run_coroutine_threadsafe(serves.__aenter__(), loop).result(10)
+        yield script
+        asyncio.run_coroutine_threadsafe(serves.__aexit__(None, None, None), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
 
 
 def whole(content: Any = "Tea", *, usage: dict[str, Any] | None = None, finish: str = "stop", **message: Any) -> Step:

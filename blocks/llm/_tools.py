@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -19,11 +19,13 @@ class Tool(BlockSchema):
     description: str = Field(default="", max_length=4_000)
     #: What its arguments have to look like.
     parameters: JsonSchema = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    #: Whether what the model wants is done, or a person asked first: for what acts on the world.
+    policy: Literal["allow", "ask"] = "allow"
 
 
 def declared(tools: Sequence[Tool]) -> list[dict[str, Any]]:
     """Return the tools as the provider is told of them."""
-    return [{"type": "function", "function": tool.model_dump()} for tool in tools]
+    return [{"type": "function", "function": tool.model_dump(exclude={"policy"})} for tool in tools]
 
 
 def checked(calls: Sequence[Call], tools: Sequence[Tool]) -> list[dict[str, Any]]:

@@ -13,8 +13,11 @@ from blocks.llm._inputs import USAGE, AskingInput, Used, ask_of, sum_of
 from blocks.llm._tools import Tool, checked, declared
 from blocks.llm._usage import COST
 from blocks.sdk import Block, BlockSchema, Example
+from blocks.sdk.waiting import LONGEST_WAIT_S, MAX_TEXT
 from integrations.providers import ProviderName
 
+#: The key of the question.
+ASKED = "tools"
 CALL = {"id": "call-1", "name": "brew", "arguments": {"drink": "tea"}}
 BREW = {
     "name": "brew",
@@ -26,14 +29,24 @@ class ChooseToolsInput(AskingInput):
     tools: list[Tool] = Field(
         min_length=1,
         max_length=64,
-        description="What the model may choose from: `name`, `description`, and `parameters` as a JSON schema.",
+        description="What the model may choose from: `name`, `description`, `parameters` as a JSON schema, "
+        "and `policy: ask` where a person is to be asked before it is called.",
     )
     must_choose: bool = Field(default=False, description="Whether it has to choose at least one.")
+    users: list[int | str] = Field(
+        default_factory=list,
+        description="Who is asked where that is the policy, by user name or id; nobody named: the owner.",
+    )
+    groups: list[int | str] = Field(default_factory=list, description="Groups whose members are asked, by name or id.")
+    timeout_s: float | None = Field(
+        default=None, ge=0, le=LONGEST_WAIT_S, description="After so many seconds without an answer it counts as no."
+    )
 
 
 class ChooseToolsOutput(BlockSchema):
     call: dict[str, Any] = Field(description="Each call in turn, as `id`, `name` and `arguments`: one item per call.")
     calls: list[dict[str, Any]] = Field(description="All of them.")
+    rejected: list[dict[str, Any]] = Field(description="What a person did not allow, where one was asked.")
     response: str = Field(description="What the model said, if it said anything.")
     usage: Used = Field(description=USAGE)
 
@@ -87,12 +100,39 @@ class ChooseToolsBlock(Block):
     )
 
     async def execute(self, input_data: ChooseToolsInput) -> AsyncIterator[tuple[str, Any]]:
-        choice = "required" if input_data.must_choose else "auto"
-        reply = await ask_model(self, ask_of(input_data, tools=declared(input_data.tools), tool_choice=choice))
-        calls = checked(reply.calls, input_data.tools)
+        approval = self.approval_of(ASKED)
+        chosen = approval.data if approval else await self._chosen(input_data)
+        wanted, asked = chosen["calls"], chosen["asked"]
+        if asked and approval is None:
+            approval = await self.ask_approval(
+                f"May {', '.join(dict.fromkeys(call['name'] for call in asked))} be called?"[:MAX_TEXT],
+                data=chosen,
+                users=input_data.users,
+                groups=input_data.groups,
+                timeout_s=input_data.timeout_s,
+                on_timeout="reject",
+                key=ASKED,
+            )
+        is_allowed = approval is None or approval.approved
+        calls = [call for call in wanted if is_allowed or call not in asked]
         for call in calls:
             yield "call", call
         yield "calls", calls
-        if reply.text:
-            yield "response", reply.text
-        yield "usage", sum_of([reply])
+        if asked:
+            yield "rejected", [] if is_allowed else asked
+        if chosen["response"]:
+            yield "response", chosen["response"]
+        yield "usage", chosen["usage"]
+
+    async def _chosen(self, input_data: ChooseToolsInput) -> dict[str, Any]:
+        """Return what the model wants called, and of that what a person is to be asked about; and what else there is of its reply.
+
+        It is shown with the question, and is there when that was answered: the model is asked once.
+        """
+        choice = "required" if input_data.must_choose else "auto"
+        options = {"tools": declared(input_data.tools), "tool_choice": choice}
+        reply = await ask_model(self, ask_of(input_data, **options))
+        calls = checked(reply.calls, input_data.tools)
+        to_ask = {tool.name for tool in input_data.tools if tool.policy == "ask"}
+        asked = [call for call in calls if call["name"] in to_ask]
+        return {"asked": asked, "calls": calls, "response": reply.text, "usage": sum_of([reply])}

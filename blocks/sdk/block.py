@@ -170,6 +170,17 @@ class Block:
         )
         return waiting.approval_from(await self.context.wait(wait), form)
 
+    def approval_of(self, key: str, form: type[BaseModel] | None = None) -> Approval | None:
+        """Return what a person said to the approval of this key, if it was asked for before; None if not.
+
+        `execute` begins anew once it was answered: what led to the question, and was shown with it, need not be found out again.
+
+        Raises:
+            BlockError: as `ask_approval`.
+        """
+        came = self.context.came_for(waiting.key_of(key))
+        return None if came is None else waiting.approval_from(came, form)
+
     async def wait_for_event(
         self,
         name: str,

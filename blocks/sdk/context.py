@@ -79,6 +79,10 @@ class BlockContext(Protocol):
         """
         ...
 
+    def came_for(self, call_key: str) -> Any:
+        """Return what came for a wait of this firing, or None where nothing has come or nobody has waited."""
+        ...
+
     async def get_credentials(self, provider: str) -> Credentials:
         """Return the credential to use for `provider`.
 

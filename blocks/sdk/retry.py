@@ -9,6 +9,7 @@ from typing import Final
 #: Failures that the same attempt would meet again; they are retried only if a policy names them.
 HOPELESS: Final = frozenset(
     {
+        "AGENT_NOT_ALLOWED",
         "ANSWER_INVALID",
         "APPROVAL_TIMED_OUT",
         "APPROVER_UNKNOWN",

@@ -68,14 +68,18 @@ class MemoryContext:
         Raises:
             Suspended: the test gave none, and it is not over soon by itself.
         """
-        if wait.call_key in self.answers:
-            nobody = {"status": "ANSWERED", "answer": None, "answered_by": "", "comment": ""}
-            return (
-                nobody | {"data": wait.data, "timeout_action": wait.timeout_action} | dict(self.answers[wait.call_key])
-            )
+        if (came := self.came_for(wait.call_key)) is not None:
+            return {"data": wait.data} | came | {"timeout_action": wait.timeout_action}
         if not await slept(wait):
             raise Suspended(wait)
         return None
+
+    def came_for(self, call_key: str) -> Any:
+        """Return the test's answer to a wait, or None."""
+        if call_key not in self.answers:
+            return None
+        nobody = {"status": "ANSWERED", "answer": None, "answered_by": "", "comment": "", "timeout_action": "fail"}
+        return nobody | dict(self.answers[call_key])
 
     async def execute_subgraph(self, call: SubGraph) -> dict[str, Any]:
         """Return what the test says that a graph gives; an error among its outputs is raised.

@@ -84,9 +84,18 @@ class Calls:
             BlockError: the name is empty or too long.
         """
         if key is not None:
-            return f"key-{_text('The key of a wait', key, MAX_KEY)}"
+            return key_of(key)
         self.count += 1
         return f"wait-{self.count - 1}"
+
+
+def key_of(name: str) -> str:
+    """Return the call key of a wait that its block has named.
+
+    Raises:
+        BlockError: the name is empty or too long.
+    """
+    return f"key-{_text('The key of a wait', name, MAX_KEY)}"
 
 
 def timer(call_key: str, seconds: float) -> WaitFor:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -45,7 +43,7 @@ from tests.integration.executions.races import at_once
 from tests.keys import make_credential
 from tests.outside import allow_only
 from tests.paid import MICRO, PAID, Asks, AsksAtMost, Miscounts, make_price, ran
-from tests.scripted_llm import Step, answering, pieces, refusing, scripted, text, whole
+from tests.scripted_llm import Step, answering, pieces, refusing, serving, text, whole
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -307,19 +305,11 @@ def asked_model(monkeypatch, settings) -> Callable[..., Any]:
     settings.OPENAI_API_KEY = "sk-of-the-platform"
 
     @contextmanager
-    def serving(*steps: Step) -> Iterator[str]:
-        loop, serves = asyncio.new_event_loop(), scripted(*steps)
-        thread = threading.Thread(target=loop.run_forever, daemon=True)
-        thread.start()
-        script = asyncio.run_coroutine_threadsafe(serves.__aenter__(), loop).result(10)
-        settings.OPENAI_BASE_URL = script.url
-        credentials.forget()
-        try:
-            yield script.url
-        finally:
-            asyncio.run_coroutine_threadsafe(serves.__aexit__(None, None, None), loop).result(10)
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(10)
+    def served(*steps: Step) -> Iterator[str]:
+        with serving(*steps) as script:
+            settings.OPENAI_BASE_URL = script.url
             credentials.forget()
+            yield script.url
+        credentials.forget()
 
-    return serving
+    return served
