@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from agentplatform.lib.cancelling import end_if_cancelled
 from integrations.errors import RateLimiterUnavailable
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class Table:
             try:
                 return await self._run(script, keys, values)
             except (RedisError, OSError, TimeoutError) as error:
-                _end_if_cancelled()
+                end_if_cancelled()
                 if pause_s is None:
                     raise RateLimiterUnavailable from error
                 await asyncio.sleep(pause_s)
@@ -208,12 +209,5 @@ class Table:
             self._scripts = {name: self._redis.register_script(text) for name, text in SCRIPTS.items()}
         async with self._connections:
             answer = await self._scripts[script](keys=keys, args=values)
-        _end_if_cancelled()
+        end_if_cancelled()
         return answer
-
-
-def _end_if_cancelled() -> None:
-    """End what was cancelled meanwhile: the client of Redis may swallow that, and answer as if nobody had asked to stop."""
-    task = asyncio.current_task()
-    if task and task.cancelling():
-        raise asyncio.CancelledError

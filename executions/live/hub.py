@@ -22,6 +22,7 @@ from redis import RedisError
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
+from agentplatform.lib.cancelling import end_if_cancelled
 from executions.live import reading
 from executions.live.pieces import channel_of
 from executions.live.reading import AT_ONCE, Told
@@ -182,6 +183,8 @@ class Hub:
                     await self._look_and_pause()
             finally:
                 listening.cancel()
+                # Two of them would tell each piece twice.
+                await asyncio.wait([listening])
                 for thread in (self._looker, self._pager):
                     await loop.run_in_executor(thread, _close_own)
 
@@ -235,6 +238,7 @@ class Hub:
                 logger.warning("What models make is not shown just now: %s", error)
             except Exception:
                 logger.exception("What models make could not be shown")
+            end_if_cancelled()
             await asyncio.sleep(AWAY_S)
 
     async def _listen(self, told: PubSub) -> None:
@@ -249,6 +253,7 @@ class Hub:
                 await told.unsubscribe(*stale)
             heard = wanted
             message = await told.get_message(timeout=LISTEN_S)
+            end_if_cancelled()
             if message and message["type"] == "message":
                 execution_id = UUID(message["channel"].decode().rpartition(":")[2])
                 if kept := self._kept.get(execution_id):

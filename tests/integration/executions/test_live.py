@@ -352,3 +352,18 @@ async def test_a_reader_that_takes_nothing_is_left_behind():
     with pytest.raises(asyncio.CancelledError):
         await stalled
     assert goes_on
+
+
+async def test_what_nobody_watches_any_more_is_listened_to_by_nobody():
+    """However short it was watched: the client of Redis swallows some of the cancellations that it gets at the wrong moment."""
+
+    async def watch(for_s: float) -> None:
+        here = Hub()
+        with here.watched(uuid7()):
+            await asyncio.sleep(for_s)
+
+    await asyncio.gather(*(watch(number * 0.005) for number in range(60)))
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    _, still_there = await asyncio.wait(others, timeout=20) if others else (None, set())
+
+    assert still_there == set()
