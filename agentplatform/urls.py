@@ -13,10 +13,12 @@ from agentplatform import health
 from agentplatform.api import Root
 from executions.api import router as executions_router
 from executions.api_bulk import router as bulk_router
+from executions.api_explain import router as explain_router
 from executions.api_live import router as live_router
 from executions.api_money import router as money_router
 from executions.api_schedules import router as schedules_router
 from executions.api_subscriptions import router as subscriptions_router
+from executions.api_trials import router as trials_router
 from executions.api_waits import router as waits_router
 from executions.api_webhooks import router as webhooks_router
 from executions.views import receive_webhook
@@ -31,6 +33,8 @@ api.registry.extend(graphs_router.registry)
 # Before the single ones, which would take its name for an id.
 api.registry.extend(bulk_router.registry)
 api.registry.extend(executions_router.registry)
+api.registry.extend(explain_router.registry)
+api.registry.extend(trials_router.registry)
 api.registry.extend(live_router.registry)
 api.registry.extend(waits_router.registry)
 api.registry.extend(money_router.registry)

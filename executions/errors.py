@@ -25,6 +25,14 @@ class VersionNotPublished(AppError):
     hint = "Publish the draft first."
 
 
+class BlockHasEffects(AppError):
+    """The block acts on the outside world."""
+
+    code = "BLOCK_HAS_EFFECTS"
+    status = 409
+    hint = 'Send `"effects": true` if it is to act: this is no rehearsal.'
+
+
 class LeaseLost(AppError):
     """Another worker has taken over these node executions."""
 
