@@ -333,7 +333,7 @@ class TestResending:
 def test_what_is_older_than_it_is_kept_is_removed(receiver: Receiver, settings):
     subscription, _ = subscribe(receiver.url)
     kept = own_subscriptions.ping(subscription)
-    for number, status in enumerate(("PENDING", "DELIVERED"), start=1):
+    for number, status in enumerate(("PENDING", "DELIVERED", "PENDING"), start=1):
         OutgoingDelivery.objects.create(
             id=UUID(int=number),
             subscription=subscription,
@@ -344,7 +344,9 @@ def test_what_is_older_than_it_is_kept_is_removed(receiver: Receiver, settings):
             ended_at=None if status == "PENDING" else now(),
         )
 
-    assert pruning.prune_outgoing() == 1
+    OutgoingDelivery.objects.filter(pk=UUID(int=3)).update(begun_at=now() - timedelta(days=31))
+
+    assert pruning.prune_outgoing() == 2
 
     assert set(OutgoingDelivery.objects.values_list("pk", flat=True)) == {UUID(int=1), kept.pk}
 
