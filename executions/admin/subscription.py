@@ -10,7 +10,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.decorators import method_decorator
@@ -20,7 +19,7 @@ from unfold.decorators import display
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
 from executions import own_subscriptions
-from executions.admin.money import ServiceAdmin
+from executions.admin.secretive import SecretiveAdmin
 from executions.admin.shown import WindowAdmin, as_id, shown_moment, shown_values
 from executions.admin.subscription_forms import NewSubscriptionForm, SubscriptionForm
 from executions.models import OutgoingDelivery, Subscription
@@ -53,36 +52,20 @@ LEVERS: dict[str, Callable[[Subscription], str]] = {"ping": _ping, "resend": _re
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(ServiceAdmin):
+class SubscriptionAdmin(SecretiveAdmin):
     """Addresses that are told what happens. A secret is shown once, when it is made."""
 
     list_display = ["name", "owner", "shown_url", "shown_events", "graph", "shown_state", "shown_heard"]
-    list_display_links = ["name"]
     list_filter = ["is_enabled"]
     list_select_related = ["graph", "owner"]
-    search_fields = ["name"]
-    search_help_text = "Owner, name, or id"
     autocomplete_fields = ["owner", "graph"]
     change_form_template = "admin/executions/subscription/change_form.html"
-    actions = None
+    goes_along = OutgoingDelivery
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the addresses that the buttons send to."""
-        rotate, do = self.admin_site.admin_view(self.rotate_view), self.admin_site.admin_view(self.do_view)
-        return [
-            path("<uuid:object_id>/rotate/", rotate, name="executions_subscription_rotate"),
-            path("<uuid:object_id>/do/<slug:what>/", do, name="executions_subscription_do"),
-            *super().get_urls(),
-        ]
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("executions.add_subscription")
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("executions.change_subscription")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("executions.delete_subscription")
+        """Add the address that the other buttons send to."""
+        view = self.admin_site.admin_view(self.do_view)
+        return [path("<uuid:object_id>/do/<slug:what>/", view, name="executions_subscription_do"), *super().get_urls()]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = SubscriptionForm if obj else NewSubscriptionForm
@@ -101,44 +84,20 @@ class SubscriptionAdmin(ServiceAdmin):
         shown = ["owner", "shown_secret", "shown_changed", "shown_previous", "shown_heard", "failures"]
         return [*shown, "shown_url", "shown_events"]
 
-    def get_deleted_objects(
-        self, objs: Any, request: HttpRequest
-    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        # What they were told goes with them: nobody may delete that alone, and there may be thousands.
-        told = OutgoingDelivery.objects.filter(subscription__in=objs).count()
-        return [str(one) for one in objs], {"subscriptions": len(objs), "outgoing deliveries": told}, set(), []
-
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         own_subscriptions.delete(obj)
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Subscription], search_term: str
-    ) -> tuple[QuerySet[Subscription], bool]:
-        if id_ := as_id(search_term):
-            return queryset.filter(pk=id_), False
-        if term := search_term.strip():
-            return queryset.filter(Q(name__icontains=term) | Q(owner__username=term)), False
-        return queryset, False
+    def rotate(self, request: HttpRequest, thing: Any) -> str:
+        return own_subscriptions.rotate(thing)
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Keep the secret of a new one for the page that follows; the form's service has written the row."""
-        obj.new_secret = getattr(form, "new_secret", "")
-
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        return self._secret_page(request, obj, obj.new_secret)
-
-    @method_decorator(require_POST)
-    def rotate_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
-        """Give a subscription another secret, and show it."""
-        subscription = self._changeable(request, object_id)
-        secret = own_subscriptions.rotate(subscription)
-        self.log_change(request, subscription, "Another secret.")
-        return self._secret_page(request, subscription, secret)
+    def explain(self, request: HttpRequest, thing: Any) -> dict[str, str]:
+        to_whom = f"Give the secret to whoever receives at {thing.url}, to verify what comes."
+        return {"explanation": f"{to_whom} It is shown this once."}
 
     @method_decorator(require_POST)
     def do_view(self, request: HttpRequest, object_id: Any, what: str) -> HttpResponse:
         """Send a test, or once more what was given up."""
-        subscription = self._changeable(request, object_id)
+        subscription: Subscription = self.changeable(request, object_id)
         if what not in LEVERS:
             raise Http404
         try:
@@ -148,7 +107,7 @@ class SubscriptionAdmin(ServiceAdmin):
         else:
             self.log_change(request, subscription, done)
             messages.success(request, done)
-        return HttpResponseRedirect(reverse("admin:executions_subscription_change", args=[subscription.pk]))
+        return HttpResponseRedirect(self.address_of(subscription))
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -160,27 +119,6 @@ class SubscriptionAdmin(ServiceAdmin):
             if not subscription.is_enabled:
                 context["why_off"] = REASONS.get(subscription.disabled_reason, subscription.disabled_reason)
         return super().render_change_form(request, context, *args, **kwargs)
-
-    def _changeable(self, request: HttpRequest, object_id: Any) -> Subscription:
-        if not self.has_change_permission(request):
-            raise PermissionDenied
-        subscription = self.get_object(request, str(object_id))
-        if not isinstance(subscription, Subscription):
-            raise Http404
-        return subscription
-
-    def _secret_page(self, request: HttpRequest, subscription: Subscription, secret: str) -> HttpResponse:
-        # Not a message: those are kept in a cookie until they are shown.
-        context = {
-            **self.admin_site.each_context(request),
-            "title": subscription.name,
-            "opts": self.opts,
-            "subscription": subscription,
-            "secret": secret,
-        }
-        response = TemplateResponse(request, "admin/executions/subscription/secret.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
 
     @display(description="Address")
     def shown_url(self, subscription: Subscription) -> str:
@@ -199,20 +137,6 @@ class SubscriptionAdmin(ServiceAdmin):
     @display(description="Last heard")
     def shown_heard(self, subscription: Subscription) -> str:
         return shown_moment(subscription.heard_at) or "never"
-
-    @display(description="Secret")
-    def shown_secret(self, subscription: Subscription) -> str:
-        return f"…{subscription.last4}"
-
-    @display(description="Since")
-    def shown_changed(self, subscription: Subscription) -> str:
-        return shown_moment(subscription.changed_at)
-
-    @display(description="With the one before is signed until")
-    def shown_previous(self, subscription: Subscription) -> str:
-        return (
-            shown_moment(subscription.previous_until) if subscription.previous_secret is not None else "there is none"
-        )
 
 
 @admin.register(OutgoingDelivery)

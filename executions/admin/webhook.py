@@ -8,7 +8,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
@@ -16,7 +15,7 @@ from unfold.decorators import display
 
 from agentplatform.lib.errors import AppError
 from executions import deliveries, own_webhooks
-from executions.admin.money import ServiceAdmin
+from executions.admin.secretive import SecretiveAdmin
 from executions.admin.shown import WindowAdmin, as_id, shown_moment, shown_values
 from executions.admin.webhook_forms import NewWebhookForm, WebhookForm
 from executions.models import Delivery, Webhook
@@ -25,32 +24,15 @@ STATUSES = {"ACCEPTED": "success", "ANSWERED": "success", "IGNORED": "default", 
 
 
 @admin.register(Webhook)
-class WebhookAdmin(ServiceAdmin):
+class WebhookAdmin(SecretiveAdmin):
     """Addresses that others send to. A secret is shown once, when it is made."""
 
     list_display = ["name", "graph", "owner", "scheme", "is_enabled", "shown_secret", "shown_changed"]
-    list_display_links = ["name"]
     list_filter = ["scheme", "is_enabled"]
     list_select_related = ["graph", "owner"]
-    search_fields = ["name"]
-    search_help_text = "Owner, name, or id"
     autocomplete_fields = ["graph"]
     change_form_template = "admin/executions/webhook/change_form.html"
-    actions = None
-
-    def get_urls(self) -> list[URLPattern]:
-        """Add the address that the button sends to."""
-        view = self.admin_site.admin_view(self.rotate_view)
-        return [path("<uuid:object_id>/rotate/", view, name="executions_webhook_rotate"), *super().get_urls()]
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("executions.add_webhook")
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("executions.change_webhook")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("executions.delete_webhook")
+    goes_along = Delivery
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change, form=WebhookForm if obj else NewWebhookForm, **kwargs)
@@ -66,77 +48,21 @@ class WebhookAdmin(ServiceAdmin):
             return []
         return ["graph", "owner", "scheme", "address", "shown_secret", "shown_changed", "shown_previous"]
 
-    def get_deleted_objects(
-        self, objs: Any, request: HttpRequest
-    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        # What came to them goes with them: nobody may delete that alone, and there may be thousands.
-        came = Delivery.objects.filter(webhook__in=objs).count()
-        return [str(one) for one in objs], {"webhooks": len(objs), "deliveries": came}, set(), []
-
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         own_webhooks.delete(obj)
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Webhook], search_term: str
-    ) -> tuple[QuerySet[Webhook], bool]:
-        if id_ := as_id(search_term):
-            return queryset.filter(pk=id_), False
-        if term := search_term.strip():
-            return queryset.filter(Q(name__icontains=term) | Q(owner__username=term)), False
-        return queryset, False
+    def rotate(self, request: HttpRequest, thing: Any) -> str:
+        return own_webhooks.rotate(thing, secret=request.POST.get("secret", ""))
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Keep the secret of a new one for the page that follows; the form's service has written the row."""
-        obj.new_secret = getattr(form, "new_secret", "")
-
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        return self._secret_page(request, obj, obj.new_secret)
-
-    @method_decorator(require_POST)
-    def rotate_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
-        """Give a webhook another secret, and show it."""
-        webhook = self.get_object(request, str(object_id))
-        if not self.has_change_permission(request):
-            raise PermissionDenied
-        if not isinstance(webhook, Webhook):
-            raise Http404
-        try:
-            secret = own_webhooks.rotate(webhook, secret=request.POST.get("secret", ""))
-        except AppError as error:
-            messages.warning(request, f"{error.message} {error.hint}")
-            return HttpResponseRedirect(reverse("admin:executions_webhook_change", args=[webhook.pk]))
-        self.log_change(request, webhook, "Another secret.")
-        return self._secret_page(request, webhook, secret)
-
-    def _secret_page(self, request: HttpRequest, webhook: Webhook, secret: str) -> HttpResponse:
-        # Not a message: those are kept in a cookie until they are shown.
-        context = {
-            **self.admin_site.each_context(request),
-            "title": webhook.name,
-            "opts": self.opts,
-            "webhook": webhook,
-            "address": request.build_absolute_uri(webhook.path),
-            "secret": secret,
+    def explain(self, request: HttpRequest, thing: Any) -> dict[str, str]:
+        return {
+            "explanation": "Give both to whoever sends. The secret is shown this once.",
+            "address": request.build_absolute_uri(thing.path),
         }
-        response = TemplateResponse(request, "admin/executions/webhook/secret.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
 
     @display(description="Address")
     def address(self, webhook: Webhook) -> str:
         return webhook.path
-
-    @display(description="Secret")
-    def shown_secret(self, webhook: Webhook) -> str:
-        return f"…{webhook.last4}"
-
-    @display(description="Since")
-    def shown_changed(self, webhook: Webhook) -> str:
-        return shown_moment(webhook.changed_at)
-
-    @display(description="The one before is taken until")
-    def shown_previous(self, webhook: Webhook) -> str:
-        return shown_moment(webhook.previous_until) if webhook.previous_secret is not None else "there is none"
 
 
 @admin.register(Delivery)
