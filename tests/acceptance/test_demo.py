@@ -14,7 +14,7 @@ from executions.models import Execution
 from graphs.models import Graph
 from tests.servers import Answer, running_worker, scripted_llm
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def answer_first_words(asked: dict[str, Any]) -> Answer:
@@ -59,7 +59,6 @@ def test_ends_with_an_error_if_the_model_refuses():
     assert Execution.objects.get().status == Status.FAILED
 
 
-@pytest.mark.slow
 def test_does_not_make_the_graph_twice():
     run_demo(Answer("One."))
     run_demo(Answer("One."))

@@ -19,7 +19,7 @@ from tests.scale import many
 from tests.servers import running_worker, wait_until
 from tests.strategies import Drawn, random_graph
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 #: So small that nearly every stream is spread over chunks, and that every wave needs several lanes.
 NARROW = {"AGENTPLATFORM_LANES": 2, "AGENTPLATFORM_CHUNK_ITEMS": 2}
@@ -40,7 +40,7 @@ class Case:
         return fatal(self.drawn.nodes, self.drawn.links, self.expected)
 
 
-WIDTHS = [pytest.param(NARROW, id="narrow"), pytest.param(WIDE, id="wide", marks=pytest.mark.slow)]
+WIDTHS = [pytest.param(NARROW, id="narrow"), pytest.param(WIDE, id="wide")]
 
 
 @pytest.fixture(scope="module", params=WIDTHS)
@@ -77,7 +77,6 @@ def test_stops_as_the_reference_allows_for_some_graphs():
     assert_as_the_reference(cases)
 
 
-@pytest.mark.slow
 def test_ends_as_the_reference_for_hundreds_of_graphs(spread):
     offset = 1000 if spread is NARROW else 2000
     cases = started(range(offset, offset + many(150)))
@@ -87,7 +86,6 @@ def test_ends_as_the_reference_for_hundreds_of_graphs(spread):
     assert_as_the_reference(cases)
 
 
-@pytest.mark.slow
 def test_stops_as_the_reference_allows_for_many_graphs():
     cases = started(seeds_that_stop(many(40)))
 

@@ -86,7 +86,8 @@ def test_goes_on_after_the_broker_has_lost_everything(crew, count, redis_url):
     assert max(crew.effects_of(ids).values()) == 1
 
 
-@pytest.mark.parametrize("count", [pytest.param(100, marks=[pytest.mark.slow, long]), 10])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [pytest.param(100, marks=long), 10])
 def test_never_repeats_what_may_happen_once_only(crew, count):
     ids = start_many(one_way(ActOnce, seconds=0.5), count)
 
@@ -104,6 +105,7 @@ def test_never_repeats_what_may_happen_once_only(crew, count):
     assert interrupted.count() == stands[Status.WAITING]
 
 
+@pytest.mark.slow
 def test_beat_admits_what_stands_in_line(crew):
     version = two_ways()
     execution = make_execution(version, inputs={"number": 1})

@@ -29,7 +29,7 @@ from tests.paid import make_price
 from tests.security.test_tenants import ASKED, UNKNOWN, path_of
 from tests.waiters import make_wait
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 OURS = ("access", "executions", "graphs", "integrations")
 VIEWS = [f"{app}.view_{model._meta.model_name}" for app in OURS for model in apps.get_app_config(app).get_models()]

@@ -218,6 +218,7 @@ class TestLimitOfAGraph:
 
 
 class TestFairness:
+    @pytest.mark.slow
     def test_a_flood_of_one_owner_leaves_the_others_their_turn(self, settings):
         setattr(settings, OF_ALL, 10)
         flood, few = plain(), plain()
@@ -244,6 +245,7 @@ class TestFairness:
         shares = [len(admitted_of(line)) for line in lines]
         assert shares == [3, 3, 3, 3]
 
+    @pytest.mark.slow
     def test_chance_decides_between_owners_with_equally_many(self, settings):
         """With room for one only, nobody has any in flight when it becomes free; so whoever asked first must not win for ever."""
         setattr(settings, OF_ALL, 1)

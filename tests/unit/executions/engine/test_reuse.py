@@ -195,6 +195,7 @@ def redrawn(drawn: Drawn, chance: Random) -> Drawn:
     return replace(drawn, nodes=nodes, links=links)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block_of_seeds", range(6))
 def test_a_retry_ends_as_a_fresh_run_for_hundreds_of_graphs(block_of_seeds):
     reused = 0
@@ -211,6 +212,7 @@ def test_a_retry_ends_as_a_fresh_run_for_hundreds_of_graphs(block_of_seeds):
     assert reused > 300, "hardly anything was reused, so hardly anything was tried"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block_of_seeds", range(6))
 def test_a_retry_on_a_newer_version_ends_as_a_fresh_run_of_it(block_of_seeds):
     reused = 0
