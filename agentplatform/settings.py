@@ -287,7 +287,7 @@ SPECTACULAR_SETTINGS = {
         "WaitStatus": "executions.engine.waits.WaitStatus",
         "WaitKind": "executions.engine.waits.WaitKind",
         "EntryKind": "executions.engine.money.EntryKind",
-        "ScheduleKind": "executions.serializers_schedules.KINDS",
+        "ScheduleKind": "executions.serializers.schedules.KINDS",
         "TriggerKind": "executions.triggers.TriggerKind",
         "CredentialKind": "integrations.models.KINDS",
         "DeliveryStatus": "executions.models.webhook.DeliveryStatus",

@@ -11,16 +11,16 @@ from rest_framework.routers import DefaultRouter
 from access.api import router as access_router
 from agentplatform import health
 from agentplatform.api import Root
-from executions.api import router as executions_router
-from executions.api_bulk import router as bulk_router
-from executions.api_explain import router as explain_router
-from executions.api_live import router as live_router
-from executions.api_money import router as money_router
-from executions.api_schedules import router as schedules_router
-from executions.api_subscriptions import router as subscriptions_router
-from executions.api_trials import router as trials_router
-from executions.api_waits import router as waits_router
-from executions.api_webhooks import router as webhooks_router
+from executions.api.bulk import router as bulk_router
+from executions.api.executions import router as executions_router
+from executions.api.explain import router as explain_router
+from executions.api.live import router as live_router
+from executions.api.money import router as money_router
+from executions.api.schedules import router as schedules_router
+from executions.api.subscriptions import router as subscriptions_router
+from executions.api.trials import router as trials_router
+from executions.api.waits import router as waits_router
+from executions.api.webhooks import router as webhooks_router
 from executions.views import receive_webhook
 from graphs.api import router as graphs_router
 from integrations.api import router as credentials_router

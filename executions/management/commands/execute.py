@@ -19,7 +19,7 @@ from executions.management import graph_argument
 from executions.management.progress_view import show_progress, show_result
 from executions.management.terminal import console_on, printable
 from executions.models import Execution
-from executions.serializers import ExecutionDetailSerializer
+from executions.serializers.executions import ExecutionDetailSerializer
 from graphs import texts
 from graphs.management.base import GraphCommand
 

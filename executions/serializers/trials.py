@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from executions.engine.money import MOST_MICROCREDITS
-from executions.serializers import NodeErrorSerializer
+from executions.serializers.executions import NodeErrorSerializer
 from executions.trials import USUAL_BUDGET_MICROCREDITS
 
 

@@ -17,8 +17,8 @@ from executions.engine.money import MOST_MICROCREDITS
 from executions.engine.status import Status
 from executions.models import Execution, NodeExecution, Wait
 from executions.retrying import Ask, Mode, Version
-from executions.serializers_schedules import StartedBySerializer
-from executions.serializers_waits import WaitSerializer
+from executions.serializers.schedules import StartedBySerializer
+from executions.serializers.waits import WaitSerializer
 from executions.triggers import started_by
 
 WAITS_SHOWN = 20

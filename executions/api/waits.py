@@ -15,10 +15,10 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
 
 from executions import waits
-from executions.api import OldestFirst
+from executions.api.executions import OldestFirst
 from executions.filters import ApprovalFilter, WaitFilter
 from executions.models import Execution, Wait, WaitQuerySet
-from executions.serializers_waits import (
+from executions.serializers.waits import (
     EventSentSerializer,
     EventSerializer,
     ReplySerializer,

@@ -21,7 +21,7 @@ from executions import own_schedules, schedules
 from executions.errors import ScheduleInvalid
 from executions.filters import _OneOf
 from executions.models import Fire, FireStatus, Schedule, ScheduleQuerySet
-from executions.serializers_schedules import (
+from executions.serializers.schedules import (
     FireSerializer,
     MomentSerializer,
     PreviewSerializer,

@@ -12,7 +12,7 @@ from executions.estimates import Basis
 from executions.ledger import Balance
 from executions.models import Budget, LedgerEntry
 from executions.reports import By
-from executions.serializers import CostField, CostSerializer
+from executions.serializers.executions import CostField, CostSerializer
 
 
 class EntrySerializer(serializers.ModelSerializer[LedgerEntry]):

@@ -22,7 +22,7 @@ from executions.bulk import Action
 from executions.filters import ExecutionFilter
 from executions.models import Execution, ExecutionQuerySet
 from executions.retrying import Ask
-from executions.serializers_bulk import BulkDoneSerializer, BulkSerializer
+from executions.serializers.bulk import BulkDoneSerializer, BulkSerializer
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",

@@ -12,7 +12,7 @@ from executions.models import OutgoingDelivery, Subscription
 from executions.models.subscription import MAX_EVENT, MAX_URL
 from executions.own_subscriptions import MAX_NAME
 from executions.own_webhooks import LONGEST_OVERLAP, OVERLAP
-from executions.serializers_webhooks import StrictBooleanField
+from executions.serializers.webhooks import StrictBooleanField
 
 
 class SubscriptionSerializer(serializers.ModelSerializer[Subscription]):

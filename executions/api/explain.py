@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
 from executions.explaining import explain_version
-from executions.serializers_explain import ExplainedSerializer
+from executions.serializers.explain import ExplainedSerializer
 from graphs import services as graph_services
 from graphs.models import Graph
 

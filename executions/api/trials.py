@@ -16,8 +16,8 @@ from access.models import ApiKey
 from agentplatform.lib.one_graph import only_graph_of
 from executions import trials
 from executions.models import Execution
-from executions.serializers import ExecutionDetailSerializer
-from executions.serializers_trials import TrialAskSerializer, TriedAllSerializer
+from executions.serializers.executions import ExecutionDetailSerializer
+from executions.serializers.trials import TrialAskSerializer, TriedAllSerializer
 
 
 @extend_schema(tags=["blocks"])

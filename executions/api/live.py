@@ -18,7 +18,7 @@ from executions.engine.live import LAST_KINDS
 from executions.errors import TooManyReaders
 from executions.live import stream
 from executions.models import Execution, LiveEvent
-from executions.serializers_live import AskEventsSerializer, LivePageSerializer
+from executions.serializers.live import AskEventsSerializer, LivePageSerializer
 
 NO_BUFFER = {
     "Cache-Control": "no-cache, no-transform",

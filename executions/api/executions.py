@@ -24,7 +24,7 @@ from executions import once, services
 from executions.asked_version import asked_version
 from executions.filters import ExecutionFilter, NodeExecutionFilter
 from executions.models import Execution, ExecutionQuerySet, NodeExecution
-from executions.serializers import (
+from executions.serializers.executions import (
     ExecutionDetailSerializer,
     ExecutionSerializer,
     NodeExecutionSerializer,

@@ -19,7 +19,7 @@ from agentplatform.lib.etags import Removable
 from executions import own_subscriptions
 from executions.filters import _OneOf
 from executions.models import OutgoingDelivery, OutgoingStatus, Subscription, SubscriptionQuerySet
-from executions.serializers_subscriptions import (
+from executions.serializers.subscriptions import (
     NewSubscriptionSerializer,
     OutgoingDeliveryDetailSerializer,
     OutgoingDeliverySerializer,

@@ -19,7 +19,7 @@ from agentplatform.lib.etags import Removable
 from executions import deliveries, own_webhooks, webhooks
 from executions.filters import _OneOf
 from executions.models import Delivery, DeliveryStatus, Webhook, WebhookQuerySet
-from executions.serializers_webhooks import (
+from executions.serializers.webhooks import (
     DeliveryDetailSerializer,
     DeliverySerializer,
     NewWebhookSerializer,

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from executions.bulk import MOST, USUAL
 from executions.engine.status import Status
-from executions.serializers import NodeErrorSerializer
+from executions.serializers.executions import NodeErrorSerializer
 
 
 class BulkSerializer(serializers.Serializer[Any]):

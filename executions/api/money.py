@@ -21,7 +21,7 @@ from executions import export, ledger, own_budgets, reports, services
 from executions.engine.money import BudgetPeriod, BudgetScope, EntryKind
 from executions.filters import _Moment, _OneOf
 from executions.models import Budget, BudgetQuerySet, LedgerEntry, LedgerEntryQuerySet
-from executions.serializers_money import (
+from executions.serializers.money import (
     BalanceSerializer,
     BudgetSerializer,
     EntrySerializer,

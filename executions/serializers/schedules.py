@@ -13,7 +13,7 @@ from executions.engine.calendar import ScheduleKind
 from executions.engine.money import MOST_MICROCREDITS
 from executions.models import CatchUp, Fire, Overlap, Schedule
 from executions.own_schedules import LONGEST_INTERVAL_S, LONGEST_JITTER_S, MOST_CATCH_UP, SHOWN, coming
-from executions.serializers_webhooks import StrictBooleanField
+from executions.serializers.webhooks import StrictBooleanField
 from executions.triggers import TriggerKind
 
 KINDS = [(kind.value, kind.value) for kind in ScheduleKind]
