@@ -26,6 +26,7 @@ SHOWN = len(BEGINNING) + 6
 OVERLAP = timedelta(days=1)
 #: Its last use is noted so often at most: noting costs a commit.
 NOTED_EVERY = timedelta(minutes=1)
+WHAT_IT_OPENS = ["name", "scopes", "graph_id", "networks", "expires_at"]
 LESS = "A key gives to another what it has, or less; in the console you are not bound by it."
 #: What `find_key.sql` returns, in the order of the models; what else somebody asks of them is read then.
 KEY_FIELDS = (
@@ -89,7 +90,8 @@ def update(
         raise ApiKeyInvalid("It would have expired already.", path="expires_at")
     key.name, key.scopes, key.graph_id, key.expires_at = name, sorted(set(scopes)), graph_id, expires_at
     key.networks = [_network(text) for text in networks]
-    key.save()
+    # Nothing else: whoever revokes or rotates it at the same moment has done so.
+    key.save(force_insert=True) if key._state.adding else key.save(update_fields=WHAT_IT_OPENS)
     return key
 
 

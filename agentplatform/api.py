@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from math import ceil
 from typing import Any, ClassVar
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, RequestDataTooBig
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -62,6 +62,9 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
         error = RequestTooLarge()
     elif isinstance(error, OperationalError | InterfaceError):
         error = DatabaseUnavailable()
+    elif isinstance(error, ObjectDoesNotExist) or type(error) is DatabaseError:
+        # Somebody has removed it since it was looked up: Django says so by its bare error where it saves what is not there.
+        error = exceptions.NotFound()
     response = exception_handler(error, context)  # also rolls back, and sets WWW-Authenticate and Retry-After
     if response is None:
         return None

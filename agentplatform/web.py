@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from os import SEEK_END
+from typing import IO, Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -43,6 +45,8 @@ def share_connections() -> None:
         }
 
 
+#: A request that has not come whole after so long is waited for no longer.
+WHOLE_WITHIN_S = 60.0
 #: Of what is too large, so much is read and dropped at most, and for so long.
 MOST_DISCARDED, DISCARD_S = 128 * 1024 * 1024, 10.0
 
@@ -55,12 +59,22 @@ class RequestTooLarge(AppError):
     hint = "Send less at once; the operator sets the limit with AGENTPLATFORM_MAX_OUTPUT_BYTES."
 
 
-class Web(ASGIHandler):
-    """Django's own handler, but for three things.
+class RequestTooSlow(AppError):
+    """The request did not come whole in time."""
 
-    What is too large is refused before it is stored anywhere. So are deliveries to webhooks while others are being taken: each holds a
-    thread and a connection, and whoever sends it can wait as well. And middleware and view run on the thread of the request, one after
-    the other: asked one by one from the event loop, each would wait for its turn twice.
+    code = "REQUEST_TOO_SLOW"
+    status = 408
+    hint = "Send it again, at once or in smaller parts."
+
+
+class Web(ASGIHandler):
+    """Django's own handler, but for four things.
+
+    What is too large is refused before it is stored anywhere; what does not come whole is not waited for. Deliveries to webhooks are
+    refused while others are being taken, as each holds a thread and a connection, and whoever sends it can wait as well; who sends slowly
+    holds neither. What comes in pieces has a length like all else: Django REST framework reads nothing of what has none. And middleware
+    and view run on the thread of the request, one after the other: asked one by one from the event loop, each would wait for its turn
+    twice.
     """
 
     def __init__(self) -> None:
@@ -76,6 +90,15 @@ class Web(ASGIHandler):
         """Run the chain on the thread of the request; an async view comes back to the event loop from there."""
         return await sync_to_async(self.get_response, thread_sensitive=True)(request)
 
+    def create_request(self, scope: Mapping[str, Any], body_file: IO[bytes]) -> Any:
+        """Return the request, with the length of its body."""
+        if b"content-length" not in dict(scope["headers"]):
+            body_file.seek(0, SEEK_END)
+            if length := body_file.tell():
+                scope = {**scope, "headers": [*scope["headers"], (b"content-length", b"%d" % length)]}
+            body_file.seek(0)
+        return super().create_request(scope, body_file)
+
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request."""
         body = _Body(receive)
@@ -88,6 +111,8 @@ class Web(ASGIHandler):
                 await super().__call__(scope, receive, send)
         except TooManyDeliveries as error:
             await _refuse(send, error, (b"retry-after", str(BUSY_S).encode()))
+        except RequestTooSlow as error:
+            await _refuse(send, error, (b"connection", b"close"))
         except (RequestTooLarge, PayloadTooLarge) as error:
             # Who asks before sending has sent nothing yet.
             if b"expect" not in dict(scope["headers"]):
@@ -101,13 +126,21 @@ class Web(ASGIHandler):
             TooManyDeliveries: others are being taken.
             PayloadTooLarge: it is longer than one may be.
         """
-        if self._deliveries >= settings.AGENTPLATFORM_WEBHOOKS_AT_ONCE:
-            raise TooManyDeliveries
+        self._refuse_too_many()
+        if _announced(scope) > settings.AGENTPLATFORM_MAX_WEBHOOK_BYTES:
+            raise PayloadTooLarge
+        # Read before it is counted: whoever sends nothing more must keep nobody else out.
+        await body.read_whole(PayloadTooLarge, settings.AGENTPLATFORM_MAX_WEBHOOK_BYTES)
+        self._refuse_too_many()
         self._deliveries += 1
         try:
-            await self._serve(scope, body, send, PayloadTooLarge, settings.AGENTPLATFORM_MAX_WEBHOOK_BYTES)
+            await super().__call__(scope, body.receive, send)
         finally:
             self._deliveries -= 1
+
+    def _refuse_too_many(self) -> None:
+        if self._deliveries >= settings.AGENTPLATFORM_WEBHOOKS_AT_ONCE:
+            raise TooManyDeliveries
 
     async def _serve(self, scope: dict[str, Any], body: _Body, send: Send, refusal: type[AppError], most: int) -> None:
         """Serve a request whose body has so many bytes at most.
@@ -132,16 +165,49 @@ class _Body:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self._ends_at = asyncio.get_running_loop().time() + WHOLE_WITHIN_S
         #: In bytes.
         self.got = 0
         self._is_whole = False
+        #: Read before anybody asked for it.
+        self._ahead: deque[Mapping[str, Any]] = deque()
 
     async def receive(self) -> Mapping[str, Any]:
-        """Return the next message of the server."""
-        message = await self._receive()
+        """Return the next message of the server.
+
+        Raises:
+            RequestTooSlow: the body is not whole in time.
+        """
+        if self._ahead:
+            return self._ahead.popleft()
+        if self._is_whole:
+            return await self._receive()  # what comes now is that somebody has gone
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                message = await self._receive()
+        except TimeoutError:
+            raise RequestTooSlow from None
         self.got += len(message.get("body", b""))
         self._is_whole = not message.get("more_body")
         return message
+
+    async def read_whole(self, refusal: type[AppError], most: int) -> None:
+        """Read all of it.
+
+        Raises:
+            RequestTooSlow: it is not whole in time.
+            AppError: of the class `refusal`: it has more than so many bytes.
+        """
+        content = bytearray()
+        while not self._is_whole:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                self._ahead.append(message)  # somebody has gone
+                return
+            content += message.get("body", b"")
+            if self.got > most:
+                raise refusal
+        self._ahead.append({"type": "http.request", "body": bytes(content)})
 
     async def discard(self) -> None:
         """Let somebody finish sending who would otherwise find the connection broken instead of the answer; up to a size, and a time."""
@@ -149,7 +215,7 @@ class _Body:
             async with asyncio.timeout(DISCARD_S):
                 while not self._is_whole and self.got < MOST_DISCARDED:
                     await self.receive()
-        except TimeoutError:
+        except (TimeoutError, RequestTooSlow):
             return
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
+
 from agentplatform.lib.clock import now
 from agentplatform.lib.crypto import Sealed
 from executions import payloads
@@ -93,7 +95,11 @@ def delete(webhook: Webhook) -> None:
     came = Delivery.objects.filter(webhook_id=webhook.pk)
     while ids := list(came.order_by("-id").values_list("pk", flat=True)[:AT_ONCE]):
         came.filter(pk__in=ids).delete()
-    webhook.delete()
+    with transaction.atomic():
+        # What still comes waits for this lock when it is written down, and finds no webhook then.
+        list(Webhook.objects.select_for_update().filter(pk=webhook.pk).values_list("pk"))
+        came.delete()
+        Webhook.objects.filter(pk=webhook.pk).delete()
 
 
 def _sealed_in(webhook: Webhook, secret: str) -> str:

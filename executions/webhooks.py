@@ -12,6 +12,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
+from django.db import IntegrityError
 from pydantic_core import to_json
 
 from agentplatform.lib import crypto
@@ -68,7 +69,13 @@ def receive(webhook_id: UUID, headers: Mapping[str, str], body: bytes) -> Receip
         raise SignatureInvalid
     assert webhook is not None
     received = payloads.read(body, headers, SCHEMES[SignatureScheme(webhook.scheme)])
-    return _take(webhook, received, version_id)
+    try:
+        return _take(webhook, received, version_id)
+    except IntegrityError:
+        if Webhook.objects.filter(pk=webhook_id).exists():
+            raise
+        # It was removed meanwhile.
+        raise SignatureInvalid from None
 
 
 def send_sample(webhook: Webhook, *, sample: str = "", payload: Any = None, event: str = "") -> Delivery:

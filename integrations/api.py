@@ -52,7 +52,7 @@ class CredentialViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Remova
         """Change a credential, or write its new secret. To have it sent elsewhere, the secret has to be written with it."""
         changes = self._asked(ChangeSerializer, request)
         with self.edited() as credential:
-            services.update(credential, **changes)
+            credential = services.update(credential, **changes)
         return Response(self.get_serializer(credential).data)
 
     def perform_destroy(self, instance: Credential) -> None:

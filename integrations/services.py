@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models.functions import Now
 
 from agentplatform.lib import http
@@ -75,6 +76,15 @@ def update(credential: Credential, *, secret: Mapping[str, Any] | None = None, *
     Raises:
         CredentialInvalid: as for a new one; or it would be sent elsewhere, and whoever asks for that does not show that they know it.
     """
+    with transaction.atomic():
+        # As it is now: two changes that are harmless each must not make one that is not, nor undo that it was revoked.
+        credential = Credential.objects.select_for_update().get(pk=credential.pk)
+        _change(credential, secret, fields)
+    forget()
+    return credential
+
+
+def _change(credential: Credential, secret: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> None:
     before = hosts_for(credential)
     for name, value in fields.items():
         setattr(credential, name, value)
@@ -91,8 +101,6 @@ def update(credential: Credential, *, secret: Mapping[str, Any] | None = None, *
         if "expires_at" not in fields and credential.is_expired:
             credential.expires_at = None
     credential.save()
-    forget()
-    return credential
 
 
 def remove(credential: Credential) -> None:

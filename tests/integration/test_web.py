@@ -14,7 +14,7 @@ from django.urls import path
 
 from agentplatform import web
 
-SEEN: list[int] = []
+SEEN: list[int | str] = []
 
 
 def sizes(request: HttpRequest) -> HttpResponse:
@@ -31,7 +31,13 @@ async def slowest(request: HttpRequest) -> HttpResponse:
     return HttpResponse("at last")
 
 
+def lengths(request: HttpRequest) -> HttpResponse:
+    SEEN.append(request.headers.get("Content-Length", ""))
+    return HttpResponse("told")
+
+
 urlpatterns = [
+    path("lengths", lengths),
     path("sizes", sizes),
     path("slowly", slowly),
     path("webhooks/x", sizes),
@@ -126,6 +132,21 @@ class TestABody:
 
         assert (status, read, SEEN) == (413, 0, [])
 
+    async def test_is_not_waited_for_where_it_does_not_come_whole(self, monkeypatch, handler):
+        monkeypatch.setattr(web, "WHOLE_WITHIN_S", 0.05)
+
+        for to in ("/sizes", "/webhooks/x"):
+            status, headers, body, _ = await post(to, length=5, handler=handler)
+            assert (status, headers["connection"]) == (408, "close")
+            assert json.loads(body)["code"] == "REQUEST_TOO_SLOW"
+        assert SEEN == []
+
+    async def test_has_its_length_where_it_comes_in_pieces(self, handler):
+        await post("/lengths", b"x" * 7, b"y" * 5, handler=handler)
+        await post("/lengths", b"", handler=handler)
+
+        assert SEEN == ["12", ""]
+
 
 class TestDeliveries:
     async def test_are_taken_one_after_the_other_for_ever(self, settings, handler):
@@ -143,6 +164,18 @@ class TestDeliveries:
         assert sorted(status for status, *_ in answers) == [200, 200, 429, 429, 429]
         assert {headers["retry-after"] for status, headers, *_ in answers if status == 429} == {"1"}
         assert {json.loads(body)["code"] for status, _, body, _ in answers if status == 429} == {"TOO_MANY_DELIVERIES"}
+
+    async def test_are_kept_out_by_nobody_who_only_says_that_he_will_send(self, settings, handler):
+        settings.AGENTPLATFORM_WEBHOOKS_AT_ONCE = 1
+        slow = [asyncio.create_task(post("/webhooks/x", length=5, handler=handler)) for _ in range(20)]
+        await asyncio.sleep(0)
+
+        status, *_ = await post("/webhooks/x", b"x", handler=handler)
+
+        assert (status, SEEN, [one.done() for one in slow]) == (200, [1], [False] * 20)
+        for one in slow:
+            one.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
 
     async def test_keep_nothing_else_waiting(self, settings, handler):
         settings.AGENTPLATFORM_WEBHOOKS_AT_ONCE = 1
