@@ -1,7 +1,8 @@
-"""By what executions are found in the API."""
+"""By what executions are found: in the API, in the console and by what is done with many at once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +12,12 @@ from django.db.models import QuerySet
 from django_filters.fields import IsoDateTimeField
 
 from agentplatform.lib.ids import first_id_at
-from executions.engine.status import NodeStatus, Status
+from executions.engine.status import FINAL, NodeStatus, Status
 from executions.engine.waits import WaitKind, WaitStatus
 from executions.models import Execution, NodeExecution, Wait
 
+#: Of open waits that fit a filter.
+MOST_FOUND = 1000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,20 +48,48 @@ class _Moment(django_filters.IsoDateTimeFilter):
     field_class = _MomentField
 
 
+#: What may be needed to go on, by how it is asked for. A pause is none of the waits: it needs somebody to resume.
+NEEDS: Mapping[str, WaitKind | None] = {
+    "decision": WaitKind.DECISION,
+    "approval": WaitKind.APPROVAL,
+    "event": WaitKind.EVENT,
+    "timer": WaitKind.TIMER,
+    "resume": None,
+}
+
+
 class ExecutionFilter(django_filters.FilterSet):
-    """Find executions by where they stand, what they run, and when they were asked for."""
+    """Find executions by where they stand, what they run, where they come from, and when they were asked for."""
 
     status = _OneOf(
         choices=[(status.value, status.value) for status in Status], help_text="May be given several times."
     )
     graph = django_filters.UUIDFilter(field_name="graph_id")
     version = django_filters.UUIDFilter(field_name="version_id")
+    needs = django_filters.ChoiceFilter(
+        choices=[(need, need) for need in NEEDS],
+        method="need",
+        help_text="What it takes to go on: among the newest thousand that wait for such a thing.",
+    )
+    parent_execution = django_filters.UUIDFilter(field_name="parent_id", help_text="Its sub-graphs.")
+    retried_from = django_filters.UUIDFilter(field_name="retried_from_id", help_text="What went on from it.")
     created_after = _Moment(method="begin_at", help_text="At this moment or later.")
     created_before = _Moment(method="stop_at", help_text="Earlier than this moment.")
 
     class Meta:
         model = Execution
         fields: list[str] = []
+
+    def need(self, executions: QuerySet[Execution], name: str, what: str) -> QuerySet[Execution]:
+        """Leave out what does not need this."""
+        kind = NEEDS[what]
+        if kind is None:
+            return executions.filter(is_paused=True).exclude(status__in=FINAL)
+        waits = Wait.objects.open().filter(kind=kind).order_by("-id")
+        if (user := getattr(self.request, "user", None)) is not None:
+            waits = waits.filter(owner_id=user.pk)
+        # Found first: joined to the executions, all of those might be walked through for a few.
+        return executions.filter(pk__in=list(waits.values_list("execution_id", flat=True)[:MOST_FOUND]))
 
     # An id is also a time of birth: asked that way, only the partitions of these months are read.
 

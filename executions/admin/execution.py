@@ -15,14 +15,13 @@ from unfold.decorators import display
 from unfold.views import ChangeList
 
 from agentplatform.lib.clock import now
-from agentplatform.lib.ids import first_id_at
 from agentplatform.lib.money import show
 from executions import admission
 from executions.admin.levers import offered
 from executions.admin.lineage import lineage
 from executions.admin.retry_page import RetryPage
 from executions.admin.shown import LABELS, FirstOutput, as_id, shown_moment, shown_values
-from executions.admin.standing import StandingFilter, awaited_by, standing, standings
+from executions.admin.standing import StandingFilter, awaited_by, found, standing, standings
 from executions.admin.waited import wait_rows
 from executions.engine.status import NodeStatus
 from executions.models import Execution, NodeExecution, Wait
@@ -52,7 +51,7 @@ class CreatedFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
         span = self.spans.get(self.value() or "")
-        return queryset.filter(id__gte=first_id_at(now() - span)) if span else queryset
+        return found(queryset, created_after=(now() - span).isoformat()) if span else queryset
 
 
 class ExecutionList(ChangeList):
@@ -60,11 +59,11 @@ class ExecutionList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        found = list(cast(Any, self).result_list)
-        told = standings(found, admission.positions(found))
-        for execution in found:
+        page = list(cast(Any, self).result_list)
+        told = standings(page, admission.positions(page))
+        for execution in page:
             execution.standing = told[execution.pk]
-        self.result_list = found
+        self.result_list = page
 
 
 @admin.register(Execution)

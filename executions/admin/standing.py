@@ -14,14 +14,13 @@ from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest
 
 from executions.admin.shown import LABELS, shown_moment
-from executions.engine.status import FINAL, Status
+from executions.engine.status import Status
 from executions.engine.waits import WaitKind
+from executions.filters import ExecutionFilter
 from executions.models import Execution, Wait
 from executions.presenting import first_line, show_position
 
 LONGEST_TITLE = 60
-#: Of open waits that fit a filter.
-MOST_FOUND = 1000
 
 #: What is waited for, alone and several times; what needs a person comes first.
 ASKED: dict[WaitKind, tuple[str, str]] = {
@@ -59,12 +58,6 @@ class StandingFilter(admin.SimpleListFilter):
 
     title = "needs"
     parameter_name = "needs"
-    kinds = {
-        "decision": WaitKind.DECISION,
-        "approval": WaitKind.APPROVAL,
-        "event": WaitKind.EVENT,
-        "timer": WaitKind.TIMER,
-    }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
@@ -76,14 +69,13 @@ class StandingFilter(admin.SimpleListFilter):
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
-        if self.value() == "resume":
-            return queryset.filter(is_paused=True).exclude(status__in=FINAL)
-        kind = self.kinds.get(self.value() or "")
-        if kind is None:
-            return queryset
-        # Found first: joined to the executions, all of those might be walked through for a few.
-        waits = Wait.objects.open().filter(kind=kind).order_by("-id")
-        return queryset.filter(pk__in=list(waits.values_list("execution_id", flat=True)[:MOST_FOUND]))
+        return found(queryset, needs=self.value())
+
+
+def found(executions: QuerySet[Execution], **asked: Any) -> QuerySet[Execution]:
+    """Return those that the API would find by the same filter; by a value it does not take, all of them."""
+    asking = ExecutionFilter({name: value for name, value in asked.items() if value is not None}, executions)
+    return asking.qs if asking.is_valid() else executions
 
 
 def awaited_by(executions: Iterable[Execution]) -> dict[UUID, list[Awaited]]:

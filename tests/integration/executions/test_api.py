@@ -12,9 +12,11 @@ from rest_framework.test import APIClient
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import first_id_at, uuid7
+from executions.admin.standing import found
 from executions.engine.spec import LinkSpec
 from executions.engine.status import NodeStatus, Status
-from executions.models import Execution
+from executions.engine.waits import WaitKind
+from executions.models import Execution, Wait
 from graphs import services as graph_services
 from tests.blocks import node
 from tests.factories import document_of, make_execution, make_node_execution, make_published, make_user
@@ -222,9 +224,41 @@ class TestList:
         assert ids(api.get(EXECUTIONS, {"created_before": "2026-06-01T12:00:00Z"})) == [str(before.pk)]
         assert ids(api.get(EXECUTIONS, {"created_before": "1066-10-14T00:00:00Z"})) == []
 
+    @pytest.mark.parametrize("need", ["decision", "approval", "event", "timer", "resume"])
+    def test_finds_by_what_is_needed_as_the_console_does(self, api, user, version, need):
+        waiting = {
+            kind: make_execution(version, status=Status.WAITING)
+            for kind in (WaitKind.DECISION, WaitKind.APPROVAL, WaitKind.EVENT, WaitKind.TIMER)
+        }
+        for kind, execution in waiting.items():
+            Wait.objects.create(execution_id=execution.pk, node_key="only", call_key="0", kind=kind, owner_id=user.pk)
+        paused = make_execution(version, is_paused=True)
+        make_execution(version, is_paused=True, status=Status.CANCELLED)
+        wanted = paused if need == "resume" else waiting[WaitKind(need.upper())]
+
+        in_console = set(found(Execution.objects.all(), needs=need).values_list("pk", flat=True))
+
+        assert ids(api.get(EXECUTIONS, {"needs": need})) == [str(wanted.pk)]
+        assert in_console == {wanted.pk}
+
+    def test_finds_by_where_it_comes_from(self, api, version):
+        first = make_execution(version, status=Status.FAILED)
+        later = make_execution(version, retried_from_id=first.pk)
+        child = make_execution(version, parent_id=later.pk, root_id=later.pk, depth=1)
+
+        assert ids(api.get(EXECUTIONS, {"retried_from": first.pk})) == [str(later.pk)]
+        assert ids(api.get(EXECUTIONS, {"parent_execution": later.pk})) == [str(child.pk)]
+
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("status", "DONE"), ("graph", "x"), ("version", "1"), ("created_after", "tea"), ("created_before", "12")],
+        [
+            ("status", "DONE"),
+            ("needs", "tea"),
+            ("graph", "x"),
+            ("version", "1"),
+            ("created_after", "tea"),
+            ("created_before", "12"),
+        ],
     )
     def test_refuses_a_filter_that_means_nothing(self, api, name, value):
         response = api.get(EXECUTIONS, {name: value})
