@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
@@ -84,7 +85,44 @@ def describe_refusals(result: dict[str, Any], generator: Any, request: Any, publ
                 if any(one.get("name") == etags.IF_NONE_MATCH for one in operation.get("parameters", ())):
                     operation["responses"]["304"] = {"description": "You have it as it is."}
     _single_types(result)
+    _blank_answers(result)
     return result
+
+
+def _blank_answers(result: dict[str, Any]) -> None:
+    """Take back that texts are not blank where that is true of what is asked only: an answer may have nothing to say."""
+    schemas = result["components"]["schemas"]
+    operations = [one for path in result["paths"].values() for method, one in path.items() if method in METHODS]
+    asked: set[str] = set()
+    fresh = {name for one in operations for name in _names_in(one.get("requestBody"))}
+    while fresh := fresh - asked:
+        asked |= fresh
+        fresh = {name for one in fresh for name in _names_in(schemas[one])}
+    for name in schemas.keys() - asked:
+        _let_be_blank(schemas[name])
+
+
+def _names_in(part: Any) -> Iterator[str]:
+    """Yield the schemas that a part of the description refers to."""
+    if isinstance(part, dict):
+        if isinstance(name := part.get("$ref"), str):
+            yield name.rpartition("/")[2]
+        for one in part.values():
+            yield from _names_in(one)
+    elif isinstance(part, list):
+        for one in part:
+            yield from _names_in(one)
+
+
+def _let_be_blank(part: Any) -> None:
+    if isinstance(part, dict):
+        if part.get("minLength") == 1:
+            del part["minLength"]
+        for one in part.values():
+            _let_be_blank(one)
+    elif isinstance(part, list):
+        for one in part:
+            _let_be_blank(one)
 
 
 def _single_types(part: Any) -> None:

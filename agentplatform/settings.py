@@ -259,7 +259,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["access.throttles.PerMinute"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["agentplatform.parsing.StrictJsonParser"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": ["agentplatform.lib.filtering.StrictFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "agentplatform.api.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "agentplatform.schema.TaggedSchema",
     "EXCEPTION_HANDLER": "agentplatform.api.answer_problem",
@@ -270,6 +270,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Draw graphs of blocks, start them, watch them.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",  # graph documents use JSON Schema as pydantic writes it, which 3.0 is not
+    "ENFORCE_NON_BLANK_FIELDS": True,  # what may not be blank says so
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],  # as everything below /api/
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -33,6 +33,14 @@ class PagesById(CursorPagination):
             raise ValidationError({self.page_size_query_param: f"A page has from 1 to {self.max_page_size} entries."})
         return int(asked)
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Return how the description of the API tells of pages: with how much fits on one."""
+        described: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in described:
+            if parameter["name"] == self.page_size_query_param:
+                parameter["schema"] |= {"minimum": 1, "maximum": self.max_page_size}
+        return described
+
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Return where the page begins.
 

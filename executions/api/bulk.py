@@ -96,7 +96,7 @@ def _refuse_everything(asked: QueryDict) -> None:
     known = ExecutionFilter.base_filters
     if unknown := sorted(set(asked) - set(known)):
         raise ValidationError({unknown[0]: "There is no such filter."}, code="unknown")
-    if not any(value for values in asked.lists() for value in values[1]):
+    if not asked:
         raise ValidationError(f"Say which, by one of: {', '.join(known)}.", code="filter_missing")
 
 

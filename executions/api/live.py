@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status, viewsets
@@ -58,10 +59,11 @@ class LiveEventViewSet(viewsets.GenericViewSet[Execution]):
         ],
         responses={
             (200, "text/event-stream"): OpenApiResponse(
-                OpenApiTypes.STR, "Without `wait`: server-sent events, each a `LiveEvent` as JSON, until the last."
+                OpenApiTypes.OBJECT,
+                "Without `wait`: server-sent events, each with a `LiveEvent` as JSON for `data`.",
             ),
             (200, "application/json"): OpenApiResponse(
-                LivePageSerializer, "With `wait`: what there is, as one answer."
+                forced_singular_serializer(LivePageSerializer), "With `wait`: what there is, as one answer."
             ),
             204: OpenApiResponse(description="It has ended, and everything of it was told: do not come again."),
         },
