@@ -357,7 +357,7 @@ class TestAnswers:
                     "GET", f"http://127.0.0.1:{port}/", limits=http.Limits(timeout_s=1.0, max_bytes=1_000_000)
                 )
 
-        assert monotonic() - began < 3
+        assert monotonic() - began < 20  # they would go on for much longer
 
     @pytest.mark.parametrize("respond", [huge, endless, bomb])
     async def test_are_cut_for_a_library_too(self, respond, monkeypatch: pytest.MonkeyPatch) -> None:

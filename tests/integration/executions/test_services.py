@@ -186,7 +186,7 @@ class TestWithoutABroker:
             took_s = time.monotonic() - before
 
         assert Execution.objects.get(pk=execution.pk).status == Status.QUEUED
-        assert took_s < 1
+        assert took_s < 4  # nothing is tried again before it returns
 
     @pytest.mark.slow
     def test_reconcile_does_not_wait_long_either(self):
