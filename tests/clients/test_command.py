@@ -203,9 +203,12 @@ class TestExecutions:
         execution_id = json.loads(shell("run", graph.name, "--input-json", "number=7", "--json")[1])["id"]
 
         preview = shell.json("retry", execution_id, "--preview")
+        dry = shell.json("retry", execution_id, "--dry-run")
+        refused = shell("retry", "--status", "FAILED", "--preview")
         code, out, _ = shell("retry", execution_id, "--json")
 
         assert [one["node"] for one in preview["runs"]][:1] == ["act"]
+        assert (dry, refused[0]) == (preview, 2)
         assert code == 1
         assert json.loads(out)["retried_from"] == execution_id
 

@@ -105,6 +105,10 @@ def get(client: Client, asked: Namespace, printer: Printer) -> int:
 def retry(client: Client, asked: Namespace, printer: Printer) -> int:
     """Go on from an execution that has ended, or say what that would do."""
     if not asked.execution:
+        if asked.from_node or asked.newest or asked.preview or _inputs(asked):
+            raise UsageError(
+                "Many are retried from what failed, with the inputs and the version they had: name one for anything else."
+            )
         return many.with_all(client, asked, printer, "retry")
     if many.is_filtered(asked):
         raise UsageError("Name an execution, or a filter such as --status.")
@@ -115,7 +119,7 @@ def retry(client: Client, asked: Namespace, printer: Printer) -> int:
         "inputs": given or None,
         "version": "newest" if asked.newest else "same",
     }
-    if asked.preview:
+    if asked.preview or asked.dry_run:
         preview = client.do(executions.preview_retry(id_of(asked.execution), **how))
         lines = [f"stands: {node} ({count})" for node, count in preview["reused"].items()]
         lines += [
