@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef
@@ -15,6 +17,8 @@ from executions.models import Execution, ExecutionQuerySet
 
 #: With so many at once at the most, and with so many unless more are asked for.
 MOST, USUAL = 500, 100
+#: And for so long, as somebody waits for the answer.
+LONGEST_S = 10.0
 #: Where going on from an execution makes sense.
 RETRIED = (Status.FAILED, Status.CANCELLED, Status.BUDGET_EXCEEDED)
 
@@ -59,8 +63,9 @@ def count(found: ExecutionQuerySet) -> int:
 
 
 def carry_out(act: Act, found: ExecutionQuerySet, *, limit: int) -> list[Done]:
-    """Do it with each, so many at the most, and return what came of it."""
-    return [_one(act, execution) for execution in found[:limit]]
+    """Do it with each, so many at the most and for so long, and return what came of it."""
+    ends_at = time.monotonic() + LONGEST_S
+    return [_one(act, execution) for execution in takewhile(lambda _: time.monotonic() < ends_at, found[:limit])]
 
 
 def _one(act: Act, execution: Execution) -> Done:

@@ -118,6 +118,14 @@ class TestAll:
         assert (answer.data["matching"], answer.data["done"]) == (4, 2)
         assert ask(client, "cancel", "status=QUEUED", limit=501).status_code == 400
 
+    def test_are_left_for_the_next_time_where_it_takes_too_long(self, client, version, monkeypatch):
+        make_execution(version)
+        monkeypatch.setattr(bulk, "LONGEST_S", 0.0)
+
+        answer = ask(client, "cancel", "status=QUEUED")
+
+        assert (answer.status_code, answer.data["matching"], answer.data["results"]) == (200, 1, [])
+
     def test_leaves_sub_graphs_to_what_started_them(self, client, version):
         parent = make_execution(version, status=Status.RUNNING)
         child = make_execution(
