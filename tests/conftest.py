@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 from django.test import TransactionTestCase
 
+from tests import canaries
 from tests.environment import SERVERS
+
+#: Where secrets of tests were found in the open.
+LEAKS: list[str] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,6 +24,31 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure() -> None:
     """Stop them when the last test is done."""
     SERVERS.stop()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Look for secrets in all that the servers, workers and webs of this process have written; any is a failure of the run (I11)."""
+    if not SERVERS.folder.exists():
+        return
+    found = list(canaries.files_with_one(SERVERS.folder))
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["canaries"] = found
+    else:
+        LEAKS.extend(found)
+    if LEAKS:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear what a process of pytest-xdist has found."""
+    LEAKS.extend(getattr(node, "workeroutput", {}).get("canaries", ()))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say where secrets were found."""
+    for leak in LEAKS:
+        terminalreporter.write_line(f"A secret is in the open (I11): {leak}", red=True)
 
 
 @pytest.fixture(scope="session")

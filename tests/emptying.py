@@ -7,6 +7,7 @@ from django.db.utils import OperationalError
 
 from executions.models import TokenPrice
 from executions.published_prices import write_published
+from tests import canaries
 
 #: What was made with the tables and is there in every installation.
 PRICES = TokenPrice._meta.db_table
@@ -33,7 +34,9 @@ class Emptying:
 
         Raises:
             OperationalError: somebody goes on writing in a transaction that does not end.
+            AssertionError: a secret of a test was written in the open.
         """
+        self._leaks: set[str] = set()
         for attempts_left in reversed(range(ATTEMPTS)):
             try:
                 self._delete()
@@ -41,6 +44,7 @@ class Emptying:
             except OperationalError:
                 if not attempts_left:
                     raise
+        assert not self._leaks, f"A secret is in the open in {', '.join(sorted(self._leaks))}."
 
     def _delete(self) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -52,7 +56,13 @@ class Emptying:
             cursor.execute("SELECT " + ", ".join(f"EXISTS (SELECT FROM {table})" for table in self._tables))
             for table, is_written in zip(self._tables, cursor.fetchone(), strict=True):
                 if is_written:
-                    cursor.execute(f"DELETE FROM {table}")
+                    cursor.execute(
+                        f"WITH gone AS (DELETE FROM {table} RETURNING {table}::text AS row)"
+                        " SELECT EXISTS (SELECT FROM gone WHERE row ~ %s)",
+                        [canaries.PATTERN],
+                    )
+                    if cursor.fetchone()[0]:
+                        self._leaks.add(table)
             if _fingerprint_of_prices() != self._prices:
                 cursor.execute(f"DELETE FROM {PRICES}")
                 write_published()

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 import redis
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 from rest_framework.test import APIClient
 
 from agentplatform.lib.masking import Mask
@@ -34,7 +37,8 @@ from tests.blocks import facts_of, node
 from tests.factories import document_of, make_execution, make_published, make_user
 from tests.keys import make_credential, new_secret, ran_version, run
 from tests.leaky import LEAKY, WAYS, Leaks
-from tests.servers import running_worker, wait_until
+from tests.live import path_of, stream, token_of
+from tests.servers import running_web, running_worker, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -128,8 +132,9 @@ class TestOtherWaysIn:
         assert Execution.objects.get(pk=execution.pk).inputs == {"given": "use ***"}
         assert_nowhere(secret)
 
-    def test_what_a_service_without_the_key_says(self, owner, secret):
+    def test_what_a_service_without_the_key_says(self, owner):
         """The key of one node comes back to another one, which was never handed it."""
+        make_credential(owner, secret := "sk-PLANTED-0123456789abcdef")
         version = make_published([node("echo", "test.echo-io", input=f"heard {secret}")], owner=make_user())
         execution = make_execution(version, owner_id=owner.pk)
 
@@ -224,7 +229,7 @@ class TestTheSweep:
         ],
     )
     def test_finds_it_and_says_where(self, owner, table, column, write):
-        secret = "sk-CANARY-0123456789abcdef"
+        secret = "sk-PLANTED-0123456789abcdef"
         make_credential(owner, secret)
         graphs.create(owner_id=owner.pk, document=document_of([node("a", "test.source")]))
         version = make_published([node("a", "test.source")], owner=owner)
@@ -245,7 +250,7 @@ class TestTheSweep:
 
     @pytest.mark.parametrize("form", ["reversed", "hex", "base64"])
     def test_finds_other_forms(self, owner, form):
-        secret = "sk-CANARY-0123456789abcdef"
+        secret = "sk-PLANTED-0123456789abcdef"
         make_credential(owner, secret)
         hidden = {
             "reversed": secret[::-1],
@@ -267,20 +272,47 @@ class TestAWholePlatform:
         version = make_published(nodes, owner=owner)
         environment = {"AGENTPLATFORM_EXTRA_BLOCKS": "tests.blocks:TEST_BLOCKS,tests.leaky:LEAKY"}
 
-        with Monitor(settings.REDIS_URL) as broker, running_worker(extra_env=environment) as worker:
+        with (
+            Monitor(settings.REDIS_URL) as broker,
+            running_worker(extra_env=environment) as worker,
+            running_web(extra_env=environment) as web,
+        ):
             execution = executions.start(version_id=version.pk, owner_id=owner.pk)
+            with stream(web, path_of(execution.pk), token_of(owner)) as opened:
+                events = list(opened.events())
             wait_until(
                 lambda: Execution.objects.get(pk=execution.pk).status in (Status.SUCCEEDED, Status.FAILED),
                 within_s=120,
                 what="The end",
             )
-            log = worker.output()
+            logs = [worker.output(), web.output()]
 
         assert NodeExecution.objects.filter(execution=execution).count() == len(nodes)
-        assert "printed ***" in log
-        assert "logged ***" in log
+        assert "printed ***" in logs[0]
+        assert "logged ***" in logs[0]
         assert str(execution.pk) in broker.text
-        assert_nowhere(secret, log, broker.text)
+        assert len(events) > len(nodes)
+        assert_nowhere(secret, *logs, broker.text, repr(events), *self.doors(execution))
+
+    def doors(self, execution: Execution) -> Iterator[str]:
+        """Yield what every door says of an execution afterwards: the API with its exports, and the console."""
+        api, console = client_of(execution.owner), Client()
+        console.force_login(get_user_model().objects.create_superuser("looker"))
+        for place in ("", "nodes/"):
+            yield said_by(api.get(f"/api/v1/executions/{execution.pk}/{place}"))
+        yield said_by(api.get(f"/api/v1/graphs/{execution.graph_id}/export/"))
+        yield said_by(api.get("/api/v1/ledger/export/"))
+        yield said_by(api.get("/api/v1/credentials/"))
+        yield said_by(console.get(reverse("admin:executions_execution_change", args=[execution.pk])))
+        yield said_by(console.get(reverse("admin:executions_execution_retry", args=[execution.pk])))
+        for firing in NodeExecution.objects.filter(execution=execution):
+            yield said_by(console.get(reverse("admin:executions_nodeexecution_change", args=[firing.pk])))
+
+
+def said_by(answer: Any) -> str:
+    """Return what an answer says, whole."""
+    assert answer.status_code == 200, answer
+    return (answer.getvalue() if answer.streaming else answer.content).decode()
 
 
 class Monitor:
