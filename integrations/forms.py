@@ -22,8 +22,24 @@ from integrations import services
 from integrations.models import KINDS, Credential
 from integrations.providers import ALL, AuthKind
 
+#: As people read them, and in which order they are filled in.
+LABELS = {
+    "api_key": "API key",
+    "username": "User name",
+    "password": "Password",
+    "client_id": "Client id",
+    "client_secret": "Client secret",
+    "authorize_url": "Authorize URL",
+    "token_url": "Token URL",
+    "scopes": "Scopes",
+    "headers": "Headers",
+}
+_ORDER = list(LABELS)
 #: By kind, the parts of its secret that the form asks for.
-PARTS = {kind: (*sorted(needed), *sorted(possible)) for kind, (needed, possible) in services.PARTS.items()}
+PARTS = {
+    kind: (*sorted(needed, key=_ORDER.index), *sorted(possible, key=_ORDER.index))
+    for kind, (needed, possible) in services.PARTS.items()
+}
 SECRET_FIELDS = tuple(dict.fromkeys(name for names in PARTS.values() for name in names))
 LIMITS = ("max_concurrent", "rate_per_second")
 IN_THE_OPEN = frozenset({"username", "client_id", "authorize_url", "token_url", "scopes"})
@@ -31,7 +47,8 @@ IN_THE_OPEN = frozenset({"username", "client_id", "authorize_url", "token_url", 
 
 def _secret_field(name: str) -> forms.CharField:
     kinds = ", ".join(kind.value for kind, names in PARTS.items() if name in names)
-    options: dict[str, Any] = {"required": False, "help_text": f"Of the kind {kinds}.", "strip": name != "password"}
+    options: dict[str, Any] = {"required": False, "help_text": f"Of the kind {kinds}."}
+    options |= {"label": LABELS[name], "strip": name != "password"}
     if name == "headers":
         hint = "One a line: `Name: value`. They are not shown again."
         return forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), **options | {"help_text": hint})
