@@ -44,32 +44,36 @@ PROCESSES = {
     "asgi": ["-m", "uvicorn", "agentplatform.asgi:application", "--port=0"],
     "wsgi": ["-c", "import agentplatform.wsgi"],
     "worker": ["-m", "celery", "-A", "agentplatform", "worker", "-P", "solo"],
-    "beat": ["-m", "celery", "-A", "agentplatform", "beat", "-s", os.devnull],
+    "beat": ["-m", "celery", "-A", "agentplatform", "beat", "--schedule={folder}/beat"],
     "command": ["manage.py", "check"],
 }
 
 
-def started(process: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Start a process of a production with this environment; return how it ended."""
+def started(process: str, environment: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Start a process of a production with this environment; return how it ended.
+
+    Beat removes and makes its file anew: never one of the machine's own.
+    """
+    arguments = [argument.format(folder=folder) for argument in PROCESSES[process]]
     variables = environment_of_processes() | SAFE | dict(environment)
     return subprocess.run(
-        [sys.executable, *PROCESSES[process]], env=variables, cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, *arguments], env=variables, cwd=ROOT, capture_output=True, text=True, timeout=120
     )
 
 
 @pytest.mark.parametrize("unsafe", UNSAFE)
-def test_the_web_does_not_start_with(unsafe):
+def test_the_web_does_not_start_with(unsafe, tmp_path):
     environment, message = UNSAFE[unsafe]
 
-    ended = started("asgi", environment)
+    ended = started("asgi", environment, tmp_path)
 
     assert ended.returncode != 0
     assert message in ended.stderr
 
 
 @pytest.mark.parametrize("process", [name for name in PROCESSES if name != "asgi"])
-def test_nothing_else_starts_either(process):
-    ended = started(process, UNSAFE["every host"][0])
+def test_nothing_else_starts_either(process, tmp_path):
+    ended = started(process, UNSAFE["every host"][0], tmp_path)
 
     assert ended.returncode != 0
     assert UNSAFE["every host"][1] in ended.stderr + ended.stdout

@@ -20,6 +20,7 @@ from django.db import connection
 
 from agentplatform.lib.clock import now
 from agentplatform.local.paths import ROOT
+from blocks import registry
 from executions import services as executions
 from executions.engine.spec import LinkSpec
 from executions.engine.status import Status
@@ -27,7 +28,7 @@ from executions.models import Execution
 from graphs import documents, services
 from graphs.documents import GraphModel
 from graphs.models import Graph, GraphVersion
-from tests.blocks import node
+from tests.blocks import TEST_BLOCKS, node
 from tests.factories import document_of, make_execution, make_published, make_user
 from tests.servers import environment_of_processes, running_worker, wait_until
 
@@ -37,6 +38,11 @@ EXTRA = {"AGENTPLATFORM_EXTRA_BLOCKS": "tests.blocks:TEST_BLOCKS"}
 NODES = [node("name", "test.input", name="name", default="nobody"), node("out", "test.output", name="greeting")]
 LINKS = [LinkSpec("name", "output", "out", "input")]
 FAILING = [node("wrong", "test.wrong-output", input=1)]
+
+
+@pytest.fixture(autouse=True)
+def _blocks() -> None:
+    registry.register(*TEST_BLOCKS)
 
 
 @pytest.fixture(scope="module")
