@@ -12,6 +12,7 @@ from executions.engine.status import Status
 from executions.management import example
 from executions.models import Execution
 from graphs.models import Graph
+from tests.scale import long
 from tests.servers import Answer, running_worker, scripted_llm
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -59,6 +60,7 @@ def test_ends_with_an_error_if_the_model_refuses():
     assert Execution.objects.get().status == Status.FAILED
 
 
+@long
 def test_does_not_make_the_graph_twice():
     run_demo(Answer("One."))
     run_demo(Answer("One."))

@@ -15,7 +15,7 @@ from executions.models import Execution
 from tests.blocks import run_block
 from tests.factories import make_published, make_user, rows_of
 from tests.reference import Outcome, execution_outputs, fatal, interpret
-from tests.scale import many
+from tests.scale import long, many
 from tests.servers import running_worker, wait_until
 from tests.strategies import Drawn, random_graph
 
@@ -77,6 +77,7 @@ def test_stops_as_the_reference_allows_for_some_graphs():
     assert_as_the_reference(cases)
 
 
+@long
 def test_ends_as_the_reference_for_hundreds_of_graphs(spread):
     offset = 1000 if spread is NARROW else 2000
     cases = started(range(offset, offset + many(150)))

@@ -17,6 +17,7 @@ from tests.acceptance.crew import wait_for_end
 from tests.blocks import facts_of
 from tests.factories import make_published
 from tests.live import path_of, stream, token_of
+from tests.scale import long
 from tests.servers import Answer, ScriptedLlm, Web, running_web, running_worker, scripted_llm
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -109,6 +110,7 @@ def test_are_missed_by_nobody_who_only_wants_the_reply(of_worker: dict[str, str]
     assert "not shown just now" in log
 
 
+@long
 def test_of_a_web_without_redis_are_all_that_is_missed(worker: None) -> None:
     with running_web(extra_env={"REDIS_URL": "redis://127.0.0.1:1/0", "BROKER_URL": "redis://127.0.0.1:1/0"}) as web:
         seen = followed(web, ask_for("A drink."))

@@ -93,7 +93,7 @@ def rows(ids: list[UUID], key: str = "act") -> set[tuple[str, int, int]]:
     return set(firings.values_list("status", "attempt", "crashes"))
 
 
-@pytest.mark.parametrize("queue", ["default", "cpu"])
+@pytest.mark.parametrize("queue", ["default", pytest.param("cpu", marks=long)])
 def test_an_idle_worker_goes_at_once(hurried, queue):
     worker: Worker = getattr(hurried, queue)
 

@@ -31,6 +31,7 @@ from tests.acceptance.hostile import (
 from tests.acceptance.probes import PROBES, Act
 from tests.blocks import node
 from tests.factories import make_published, rows_of
+from tests.scale import long
 from tests.servers import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -168,7 +169,7 @@ def test_a_process_that_nothing_can_run_in_ends_all_the_same(crew):
     assert "hostile.py" in crew.cpu.output()
 
 
-@pytest.mark.parametrize("block", [Exit, ExitComputing])
+@pytest.mark.parametrize("block", [pytest.param(Exit, marks=long), ExitComputing])
 def test_what_ends_three_workers_is_not_begun_a_fourth_time(crew, block):
     ids = start_many(one_way(block), 1)
 

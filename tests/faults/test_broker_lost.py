@@ -12,6 +12,7 @@ from tests.faults.load import Accepted, Load
 from tests.faults.shapes import make_chain, make_diamond, make_items, make_one
 from tests.faults.sound import assert_sound
 from tests.faults.stack import Route, Stack
+from tests.scale import long
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +82,7 @@ def test_what_runs_is_finished_without_the_broker(stack: Stack, load: Load, mode
     assert_messages_are_taken(stack, load)
 
 
+@long
 def test_connections_that_are_reset_again_and_again_lose_nothing(stack: Stack, load: Load):
     broker = stack.proxy("broker")
     stack.worker("one", route=Route(broker=broker)).wait()

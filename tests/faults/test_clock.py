@@ -42,7 +42,8 @@ def test_workers_whose_clocks_disagree_share_the_work(stack: Stack, load: Load):
     assert {str(early.pid), str(late.pid)} <= workers
 
 
-@pytest.mark.parametrize("by", [pytest.param("-10m", marks=long), "+10m"])
+@long
+@pytest.mark.parametrize("by", ["-10m", "+10m"])
 def test_a_dead_workers_work_is_taken_over_in_time_by_one_with_a_wrong_clock(stack: Stack, load: Load, by: str):
     doomed = stack.worker("doomed")
     doomed.wait()

@@ -15,6 +15,7 @@ from tests.faults.load import Accepted, Load
 from tests.faults.shapes import make_diamond, make_one
 from tests.faults.sound import assert_sound
 from tests.faults.stack import Stack, running_stack
+from tests.scale import long
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +54,7 @@ def test_a_full_disk_of_the_database_loses_nothing(small_disk: Path, tmp_path: P
         assert {503, 202} >= {202 if isinstance(answer, Accepted) else answer.status for answer in answers}
 
 
+@long
 def test_a_full_disk_of_the_logs_stops_nothing(stack: Stack, load: Load, small_disk: Path):
     stack.logs, logs = small_disk, stack.logs
     try:

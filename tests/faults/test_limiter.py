@@ -13,6 +13,7 @@ from tests.faults.load import Load
 from tests.faults.shapes import make_one
 from tests.faults.sound import assert_sound
 from tests.faults.stack import Member, Stack
+from tests.scale import long
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +65,7 @@ def most_in(moments: list[float], window_s: float) -> int:
     return max(sum(begin <= moment < begin + window_s for moment in moments) for begin in moments)
 
 
-@pytest.mark.parametrize("forgets", [False, True])
+@pytest.mark.parametrize("forgets", [pytest.param(False, marks=long), True])
 def test_whoever_waits_goes_on_when_it_is_back(load: Load, counting: Counting, forgets: bool):
     load.begin(make_one(AskInTurn, seconds=STAYS_S), 40)
     load.stack.sink.wait_for(8, ids=load.ids)

@@ -19,7 +19,7 @@ POISON = frozenset({("FAILED", "POISON")})
 MEMORY_BYTES = 2 << 30
 
 
-@pytest.mark.parametrize("how", ["exit", "segfault"])
+@pytest.mark.parametrize("how", ["exit", pytest.param("segfault", marks=long)])
 def test_what_ends_its_pool_process_is_given_up_after_three(stack: Stack, load: Load, how: str):
     stack.worker("one"), stack.worker("cpu", "cpu")
 
