@@ -23,8 +23,9 @@ from executions.models import Execution
 from graphs.models import GraphVersion
 from tests.blocks import node
 from tests.factories import make_published
+from tests.scale import long
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+pytestmark = [pytest.mark.slow, long, pytest.mark.django_db]
 
 EXECUTIONS = 1_000_000
 MONTHS = 3
