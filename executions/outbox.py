@@ -84,7 +84,7 @@ class Outbox:
                         self._asked.discard(call)
                     self._do(call)
             if self._posted.empty():
-                close_old_connections()
+                self._do(close_old_connections)
             with self._changed:
                 self._left -= len(batch)
                 self._changed.notify_all()
@@ -93,7 +93,7 @@ class Outbox:
         try:
             call(*args)
         except Exception:
-            # This thread must live on; what was not sent, reconcile sends.
+            # This thread must live on: without it, all that is accepted would wait for reconcile, which sends what was not sent.
             logger.exception("Some executions could not be sent")
 
     def _more(self, linger_until: float, held: int) -> tuple[float, Posted | Call] | None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 from celery import current_app
-from django.db import transaction
+from django.db import InterfaceError, transaction
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import uuid7
@@ -200,6 +200,24 @@ class TestWithoutABroker:
 
         assert found == len(executions)
         assert took_s < 10
+
+
+class TestTheOutbox:
+    def test_goes_on_after_any_error_of_what_it_was_asked(self, broker, monkeypatch):
+        begun = threading.Event()
+
+        def fail() -> None:
+            begun.set()
+            raise InterfaceError("The connection is gone.")
+
+        monkeypatch.setattr(outbox, "close_old_connections", fail)
+        outbox.ask(fail)
+        assert begun.wait(10)
+        assert outbox._current[0].flush(10)
+
+        start(asking(), {"must": 1})
+
+        wait_until(lambda: broker.llen("default") == 1, what="The message")
 
 
 class TestInputs:
