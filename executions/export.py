@@ -63,7 +63,7 @@ def safe(value: Any) -> str:
 def _after(entries: LedgerEntryQuerySet, last: int | None) -> LedgerEntryQuerySet:
     # A page is a statement of its own: nothing stays open in the database while somebody reads slowly.
     older = entries if last is None else entries.filter(pk__lt=last)
-    return older.select_related("owner", "debit", "credit").order_by("-id")[:PAGE]
+    return older.prefetch_related("owner", "debit", "credit").order_by("-id")[:PAGE]
 
 
 def _cells(entry: LedgerEntry) -> tuple[Any, ...]:

@@ -44,7 +44,7 @@ def summarize(*, since: datetime) -> Summary:
     by_status = list(recent.values_list("status").annotate(count=Count("*"), cost=Sum("cost_microcredits")))
     going = Execution.objects.filter(status__in=[Status.QUEUED.value, Status.RUNNING.value], launched_at__isnull=False)
     in_flight = dict(going.order_by().values_list("status").annotate(count=Count("*")))
-    latest = Execution.objects.select_related("version__graph", "owner").defer("inputs", "outputs").order_by("-id")
+    latest = Execution.objects.prefetch_related("version__graph", "owner").defer("inputs", "outputs").order_by("-id")
     return Summary(
         counts={Status(status): count for status, count, _ in by_status},
         cost_microcredits=sum(cost for _, _, cost in by_status),

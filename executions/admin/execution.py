@@ -73,16 +73,15 @@ class ExecutionAdmin(RetryPage):
     list_display = ["what", "shown_status", "owner", "shown_created", "shown_duration", "tokens", "cost"]
     list_display_links = ["what"]
     list_filter = ["status", StandingFilter, CreatedFilter]
-    list_select_related = ["version__graph", "owner"]
+    list_prefetch_related = ("version__graph", "owner")
     search_fields = ["graph__name"]
     search_help_text = "Id, graph or owner"
     sortable_by = ["shown_created"]
     fields = ["id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
-        executions = super().get_queryset(request).select_related("version__graph", "owner")
         # A value may have megabytes: only the page that shows it reads it.
-        return executions.defer("inputs", "outputs")
+        return super().get_queryset(request).defer("inputs", "outputs")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ExecutionList]:
         return ExecutionList

@@ -74,7 +74,7 @@ def offspring(executions: QuerySet[Execution]) -> Offspring | None:
 
 
 def _shown(executions: QuerySet[Execution]) -> list[Relative]:
-    found = executions.select_related("version__graph").defer("inputs", "outputs")
+    found = executions.prefetch_related("version__graph").defer("inputs", "outputs")
     return [
         Relative(
             one,

@@ -63,7 +63,7 @@ class AccountAdmin(ServiceAdmin):
     form = OverdraftForm
     list_display = ["owner", "credit", "held", "overdraft_shown", "available"]
     list_display_links = ["owner"]
-    list_select_related = ["owner"]
+    list_prefetch_related = ("owner",)
     search_fields = ["owner__username"]
     ordering = ["owner_id"]
     readonly_fields = ["owner", "credit", "held", "available"]
@@ -110,7 +110,7 @@ class LedgerEntryAdmin(ServiceAdmin):
     list_display = ["shown_time", "owner", "shown_kind", "amount", "accounts", "node_key", "note"]
     list_display_links = ["shown_time"]
     list_filter = ["kind"]
-    list_select_related = ["owner", "debit", "credit", "by"]
+    list_prefetch_related = ("owner", "debit", "credit", "by")
     search_fields = ["owner__username"]
     search_help_text = "Owner, or the id of an execution"
     actions_list = ["export_csv"]
@@ -166,7 +166,7 @@ class BudgetAdmin(ServiceAdmin):
     list_display = ["what", "owner", "shown_period", "limit_shown", "spent", "held", "remaining"]
     list_display_links = ["what"]
     list_filter = ["scope", "period"]
-    list_select_related = ["owner"]
+    list_prefetch_related = ("owner",)
     search_fields = ["owner__username"]
     actions = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import urlencode
 from unfold.decorators import display
@@ -33,17 +33,18 @@ class NodeExecutionAdmin(WindowAdmin):
     list_display = ["what", "shown_status", "graph", "attempt", "shown_start", "shown_duration", "tokens", "cost"]
     list_display_links = ["what"]
     list_filter = ["status"]
-    list_select_related = ["execution__version__graph"]
+    list_prefetch_related = (
+        Prefetch("execution", Execution.objects.defer("inputs", "outputs")),
+        "execution__version__graph",
+    )
     search_fields = ["node_key"]
     search_help_text = "Id, or key of a node"
     sortable_by: list[str] = []
     fields = ["id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[NodeExecution]:
-        firings = super().get_queryset(request).select_related("execution__version__graph")
-        firings = firings.defer("execution__inputs", "execution__outputs")
         # A value may have megabytes: only the page that shows it reads it.
-        return firings.defer("inputs", "outputs")
+        return super().get_queryset(request).defer("inputs", "outputs")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[NodeExecution], search_term: str

@@ -40,7 +40,7 @@ class ScheduleAdmin(ServiceAdmin):
     list_display = ["name", "graph", "owner", "shown_when", "shown_next", "shown_next_utc", "shown_state"]
     list_display_links = ["name"]
     list_filter = ["is_paused", "kind"]
-    list_select_related = ["graph", "owner"]
+    list_prefetch_related = ("graph", "owner")
     search_fields = ["name"]
     search_help_text = "Owner, name, or id"
     autocomplete_fields = ["graph"]
@@ -148,7 +148,7 @@ class FireAdmin(WindowAdmin):
     list_display = ["shown_time", "schedule", "shown_status", "reason", "execution_id", "shown_created"]
     list_display_links = ["shown_time"]
     list_filter = ["status"]
-    list_select_related = ["schedule"]
+    list_prefetch_related = ("schedule",)
     search_fields = ["schedule__name"]
     search_help_text = "Id, schedule or execution"
     sortable_by: list[str] = []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Func, TextField
+from django.db.models import Func, Prefetch, QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django.utils.timezone import localtime
@@ -49,6 +49,12 @@ class WindowAdmin(ModelAdmin):
     list_per_page = 50
     ordering = ["-id"]
     list_fullwidth = True
+    #: Read after the page. In one statement with it, wrong statistics of a small table can let the planner read a large one whole.
+    list_prefetch_related: Sequence[str | Prefetch[Any, Any, Any]] = ()
+    list_select_related: bool | Sequence[str] = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related(*self.list_prefetch_related)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(

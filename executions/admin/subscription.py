@@ -57,7 +57,7 @@ class SubscriptionAdmin(SecretiveAdmin):
 
     list_display = ["name", "owner", "shown_url", "shown_events", "graph", "shown_state", "shown_heard"]
     list_filter = ["is_enabled"]
-    list_select_related = ["graph", "owner"]
+    list_prefetch_related = ("graph", "owner")
     autocomplete_fields = ["owner", "graph"]
     change_form_template = "admin/executions/subscription/change_form.html"
     goes_along = OutgoingDelivery
@@ -154,7 +154,7 @@ class OutgoingDeliveryAdmin(WindowAdmin):
     ]
     list_display_links = ["event"]
     list_filter = ["status"]
-    list_select_related = ["subscription"]
+    list_prefetch_related = ("subscription",)
     search_fields = ["event"]
     search_help_text = "Id, subscription, execution, or event"
     sortable_by: list[str] = []

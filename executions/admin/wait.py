@@ -51,7 +51,7 @@ class WaitAdmin(WindowAdmin):
     list_display = ["what", "shown_kind", "shown_status", "graph", "node", "who", "shown_since", "shown_due"]
     list_display_links = ["what"]
     list_filter = [ShownFilter, "kind"]
-    list_select_related = ["owner", "answered_by"]
+    list_prefetch_related = ("owner", "answered_by")
     search_fields = ["title"]
     search_help_text = "Id, execution, title, node or event"
     sortable_by: list[str] = []
@@ -77,7 +77,8 @@ class WaitAdmin(WindowAdmin):
         sees_all = super().has_view_permission(request)
         found = Wait.objects.all() if sees_all else Wait.objects.answerable_by(request.user)
         # A value may have megabytes: only the page that shows it reads it.
-        return found.with_names().select_related("owner", "answered_by").defer("form", "data", "answer").order_by("-id")
+        names = found.with_names().prefetch_related(*self.list_prefetch_related)
+        return names.defer("form", "data", "answer").order_by("-id")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Wait], search_term: str

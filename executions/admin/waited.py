@@ -14,7 +14,7 @@ from executions.presenting import show_asked
 
 def wait_rows(request: HttpRequest, waits: WaitQuerySet, *, limit: int) -> list[dict[str, Any]]:
     """Return the first of these waits as they are shown to who asks."""
-    found = list(waits.with_names().select_related("owner").defer("form", "data", "answer").order_by("id")[:limit])
+    found = list(waits.with_names().prefetch_related("owner").defer("form", "data", "answer").order_by("id")[:limit])
     is_open = [wait.pk for wait in found if wait.is_open]
     answerable = set(
         Wait.objects.answerable_by(request.user).filter(pk__in=is_open).values_list("pk", flat=True) if is_open else ()

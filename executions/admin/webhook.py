@@ -29,7 +29,7 @@ class WebhookAdmin(SecretiveAdmin):
 
     list_display = ["name", "graph", "owner", "scheme", "is_enabled", "shown_secret", "shown_changed"]
     list_filter = ["scheme", "is_enabled"]
-    list_select_related = ["graph", "owner"]
+    list_prefetch_related = ("graph", "owner")
     autocomplete_fields = ["graph"]
     change_form_template = "admin/executions/webhook/change_form.html"
     goes_along = Delivery
@@ -72,7 +72,7 @@ class DeliveryAdmin(WindowAdmin):
     list_display = ["what", "webhook", "shown_status", "reason", "execution_id", "shown_received"]
     list_display_links = ["what"]
     list_filter = ["status"]
-    list_select_related = ["webhook"]
+    list_prefetch_related = ("webhook__graph",)
     search_fields = ["key"]
     search_help_text = "Id, webhook, execution, event, or the id its sender gave it"
     sortable_by: list[str] = []
@@ -86,7 +86,7 @@ class DeliveryAdmin(WindowAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         # A payload may have a megabyte: only the page that shows it reads it.
-        return super().get_queryset(request).select_related("webhook__graph").defer("payload", "headers")
+        return super().get_queryset(request).defer("payload", "headers")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str

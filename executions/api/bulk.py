@@ -46,7 +46,7 @@ class BulkViewSet(viewsets.GenericViewSet[Execution]):
     queryset = Execution.objects.none()
 
     def get_queryset(self) -> ExecutionQuerySet:
-        return Execution.objects.owned_by(self.request.user).select_related("graph").defer("outputs")
+        return Execution.objects.owned_by(self.request.user).prefetch_related("graph").defer("outputs")
 
     @described()
     @action(detail=False, methods=["post"])

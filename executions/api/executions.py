@@ -66,9 +66,11 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
 
     def get_queryset(self) -> ExecutionQuerySet:
         mine = Execution.objects.owned_by(self.request.user).order_by("-id")  # another's id is a 404
-        mine = mine.select_related("graph", "version")
-        # A value may have megabytes, and a list shows none.
-        return mine if self.detail else mine.defer("inputs", "outputs")
+        if self.detail:
+            return mine.select_related("graph", "version")
+        # A value may have megabytes, and a list shows none. Names are read after the page: in one statement with it, wrong
+        # statistics of a small table can let the planner read a large one whole.
+        return mine.prefetch_related("graph", "version").defer("inputs", "outputs")
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
         return ExecutionSerializer if self.action == "list" else ExecutionDetailSerializer

@@ -68,7 +68,7 @@ class LedgerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
 
     def get_queryset(self) -> LedgerEntryQuerySet:
         mine = LedgerEntry.objects.owned_by(self.request.user)  # another's id is a 404
-        return mine.select_related("debit", "credit").order_by("-id")
+        return mine.prefetch_related("debit", "credit").order_by("-id")
 
     @extend_schema(responses=BalanceSerializer, filters=False)
     @action(detail=False, filter_backends=[], pagination_class=None)

@@ -143,7 +143,7 @@ class FireViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gen
     def get_queryset(self) -> QuerySet[Any]:
         mine = Schedule.objects.owned_by(self.request.user).only("id")
         schedule = get_object_or_404(mine, pk=self.kwargs["schedule_id"])
-        return Fire.objects.filter(schedule_id=schedule.pk).select_related("schedule").order_by("-id")
+        return Fire.objects.filter(schedule_id=schedule.pk).prefetch_related("schedule").order_by("-id")
 
 
 router = SimpleRouter()

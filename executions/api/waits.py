@@ -31,7 +31,7 @@ class _WaitViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Ge
     queryset = Wait.objects.none()
 
     def get_queryset(self) -> WaitQuerySet:
-        found = self.seen().with_names().select_related("owner", "answered_by")
+        found = self.seen().with_names().prefetch_related("owner", "answered_by")
         # A value may have megabytes, and a list shows none.
         return found if self.detail else found.defer("form", "data", "answer")
 

@@ -122,7 +122,7 @@ def test_a_list_asks_as_little_for_many_as_for_one(console, model, django_assert
         make_node_execution(make_execution(version))
     listed(console, model)
 
-    with django_assert_max_num_queries(5) as captured:
+    with django_assert_max_num_queries(7) as captured:
         listed(console, model)
 
     assert not [query for query in captured if "COUNT(*)" in query["sql"] and "nodeexecution" in query["sql"]]
@@ -159,7 +159,7 @@ def test_the_page_of_many_nodes_asks_as_little_as_of_one(console, django_assert_
     for number in range(210):
         make_node_execution(execution, item_path=[number])
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(16):
         text = page(console, execution)
 
     assert "#200" in text

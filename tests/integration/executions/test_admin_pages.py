@@ -223,7 +223,7 @@ class TestLineage:
             make_wait(parent, f"node-{number}", title="Pay?")
         page(console, parent)
 
-        with django_assert_max_num_queries(18):
+        with django_assert_max_num_queries(22):
             page(console, parent)
 
 

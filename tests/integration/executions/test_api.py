@@ -190,7 +190,7 @@ class TestList:
         for _ in range(20):
             make_execution(version)
 
-        with django_assert_num_queries(1):
+        with django_assert_num_queries(3):
             api.get(EXECUTIONS)
 
     def test_leaves_values_out(self, api, version):

@@ -23,9 +23,8 @@ from executions.models import Execution
 from graphs.models import GraphVersion
 from tests.blocks import node
 from tests.factories import make_published
-from tests.scale import long
 
-pytestmark = [pytest.mark.slow, long, pytest.mark.django_db]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 EXECUTIONS = 1_000_000
 MONTHS = 3
@@ -79,7 +78,11 @@ def million(django_db_setup: None, django_db_blocker: Any) -> Iterator[Million]:
     whole = transaction.atomic()
     whole._from_testcase = True  # as around any test, so that what must be outermost may stand in it
     with django_db_blocker.unblock(), whole:
-        versions = [make_published([node("only", "test.source")]) for _ in range(22)]
+        versions = [make_published([node("only", "test.source")])]
+        with connection.cursor() as cursor:
+            # Of tables that small, autovacuum may have counted the first row and none of those that follow.
+            cursor.execute("ANALYZE auth_user, graphs_graph, graphs_graphversion")
+        versions += [make_published([node("only", "test.source")]) for _ in range(21)]
         this_month = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         first = (this_month - timedelta(days=27 * MONTHS)).replace(day=1)
         begin_ms, end_ms = (int(moment.timestamp() * 1000) for moment in (first, this_month))
