@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -40,13 +40,16 @@ class Crew:
     cpu: Worker
     effects_file: Path
     environment: dict[str, str]
+    replaced: list[Worker] = field(default_factory=list)
 
     def replace_default(self) -> None:
         """Start another worker where one was killed, or beside one that is to stop."""
+        self.replaced.append(self.default)
         self.default = start_worker("default", "threads", extra_env=self.environment)
 
     def replace_cpu(self) -> None:
         """Do the same for what computes."""
+        self.replaced.append(self.cpu)
         self.cpu = start_worker("cpu", "prefork", extra_env=self.environment)
 
     def effects(self) -> Counter[str]:
@@ -74,8 +77,9 @@ def working(folder: Path, environment: Mapping[str, str]) -> Iterator[Crew]:
     try:
         yield crew
     finally:
-        crew.cpu.kill9()
-        crew.default.kill9()
+        # One that was replaced and lives on would take the messages of the tests that follow.
+        for worker in (crew.default, crew.cpu, *crew.replaced):
+            worker.kill9()
 
 
 def two_ways(**instead: type[Block]) -> GraphVersion:

@@ -152,7 +152,8 @@ def test_a_block_that_only_computes_and_never_comes_back_fails_once(crew):
     row = rows_of(ids[0])["act", ()]
     assert endings(ids) == {TIMED_OUT}
     assert (row.status, row.error_code, max(crew.effects_of(ids).values())) == (NodeStatus.FAILED, "TIMEOUT", 1)
-    crew.replace_default()
+    if crew.default is worker:
+        crew.replace_default()
 
 
 def test_a_process_that_nothing_can_run_in_ends_all_the_same(crew):
