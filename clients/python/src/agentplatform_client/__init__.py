@@ -3,7 +3,17 @@
 Named apart from `agentplatform`, the server's own package, so that both can be installed side by side.
 """
 
-from agentplatform_client import approvals, executions, graphs
+from agentplatform_client import (
+    approvals,
+    blocks,
+    credentials,
+    executions,
+    graphs,
+    money,
+    schedules,
+    subscriptions,
+    webhooks,
+)
 from agentplatform_client.aio import AsyncClient
 from agentplatform_client.calls import Call, Read
 from agentplatform_client.client import Client
@@ -32,6 +42,12 @@ __all__ = [
     "Unreachable",
     "UsageError",
     "approvals",
+    "blocks",
+    "credentials",
     "executions",
     "graphs",
+    "money",
+    "schedules",
+    "subscriptions",
+    "webhooks",
 ]

@@ -5,6 +5,55 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
+class Balance(TypedDict):
+    """What you have."""
+
+    credit: Cost
+    held: Cost
+    overdraft: dict[str, Any] | None
+    available: dict[str, Any] | None
+
+
+class Block(TypedDict):
+    """A block that is installed here."""
+
+    id: str
+    name: str
+    description: str
+    placement: str
+    effects: str
+    is_disabled: bool
+    credentials_required: list[str]
+    cost: BlockCost | None
+    streams: list[str]
+    gathers: str
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any]
+
+
+class BlockCost(TypedDict):
+    """What a use of a block costs."""
+
+    type: str
+    per_unit: float
+    provider: str
+
+
+class Budget(TypedDict):
+    """A limit to what something of yours may cost."""
+
+    id: int
+    scope: ScopeEnum
+    scope_id: NotRequired[str]
+    period: NotRequired[PeriodEnum]
+    limit_microcredits: int
+    limit: Cost
+    spent: Cost
+    held: Cost
+    remaining: Cost
+    created_at: str
+
+
 class Bulk(TypedDict):
     """How to go about it."""
 
@@ -22,11 +71,79 @@ class BulkDone(TypedDict):
     results: list[Done]
 
 
+CatchUp: TypeAlias = 'Literal["skip", "once", "all"]'
+
+
 class Cost(TypedDict):
     """An amount of money, for programs and for people."""
 
     microcredits: int
     text: str
+
+
+class Credential(TypedDict):
+    """A credential, without its secret."""
+
+    id: str
+    name: str
+    provider: str
+    kind: CredentialKind
+    hint: str
+    last4: str
+    fingerprint: str
+    base_url: str
+    allowed_hosts: list[str]
+    group: str
+    max_concurrent: int | None
+    rate_per_second: float | None
+    is_own: bool
+    expires_at: str | None
+    is_expired: bool
+    is_expiring: bool
+    is_revoked: bool
+    last_used_at: str | None
+    created_at: str
+    changed_at: str
+
+
+CredentialKind: TypeAlias = 'Literal["api_key", "user_password", "oauth2", "host_headers"]'
+
+
+class Delivery(TypedDict):
+    """What came to a webhook, and what became of it."""
+
+    id: str
+    webhook: str
+    name: str
+    event: str
+    status: DeliveryStatus
+    reason: str
+    message: str
+    execution: str | None
+    replay_of: str | None
+    size_bytes: int
+    received_at: str
+
+
+class DeliveryDetail(TypedDict):
+    """The same with what it brought."""
+
+    id: str
+    webhook: str
+    name: str
+    event: str
+    status: DeliveryStatus
+    reason: str
+    message: str
+    execution: str | None
+    replay_of: str | None
+    size_bytes: int
+    received_at: str
+    payload: Any
+    headers: dict[str, str]
+
+
+DeliveryStatus: TypeAlias = 'Literal["ACCEPTED", "ANSWERED", "IGNORED", "REFUSED"]'
 
 
 class Done(TypedDict):
@@ -39,6 +156,41 @@ class Done(TypedDict):
 
 
 EffectsEnum: TypeAlias = 'Literal["none", "idempotent", "at_most_once"]'
+
+
+class Entry(TypedDict):
+    """A transfer from one account to another."""
+
+    id: int
+    time: str
+    kind: EntryKind
+    amount: Cost
+    debit: str
+    credit: str
+    execution: str | None
+    outermost_execution: str | None
+    graph: str | None
+    node: str
+    item: str
+    attempt: int | None
+    key: str
+    note: str
+
+
+EntryKind: TypeAlias = 'Literal["GRANT", "TOP_UP", "HOLD", "SETTLE", "RELEASE", "EXCESS", "WRITE_OFF", "REFUND", "ADJUSTMENT"]'
+
+
+class Event(TypedDict):
+    """Something that has happened."""
+
+    name: str
+    payload: NotRequired[Any | None]
+
+
+class EventSent(TypedDict):
+    """Who was told."""
+
+    firings: int
 
 
 class Execution(TypedDict):
@@ -101,6 +253,24 @@ class ExecutionError(TypedDict):
 
 
 ExecutionStatus: TypeAlias = 'Literal["QUEUED", "RUNNING", "WAITING", "CANCELLING", "SUCCEEDED", "FAILED", "CANCELLED", "BUDGET_EXCEEDED"]'
+
+
+class Fire(TypedDict):
+    """A time of a schedule, and what became of it."""
+
+    id: str
+    schedule: str
+    fire_at: str
+    fire_at_local: str
+    is_manual: bool
+    status: FireStatus
+    reason: str
+    message: str
+    execution: str | None
+    created_at: str
+
+
+FireStatus: TypeAlias = 'Literal["FIRED", "QUEUED", "SKIPPED", "MISSED", "FAILED"]'
 
 
 class Graph(TypedDict):
@@ -206,7 +376,23 @@ class LivePage(TypedDict):
     is_over: bool
 
 
+class LoggedAttempt(TypedDict):
+    """One attempt."""
+
+    at: str
+    status_code: int | None
+    error_code: str
+    seconds: float
+
+
 ModeEnum: TypeAlias = 'Literal["failed", "from_node", "inputs"]'
+
+
+class Moment(TypedDict):
+    """A coming time: in UTC, and as the clocks of the schedule's zone show it."""
+
+    utc: str
+    local: str
 
 
 class Need(TypedDict):
@@ -216,6 +402,47 @@ class Need(TypedDict):
     provider: str
     credential_id: str | None
     is_there: bool
+
+
+class NewSubscription(TypedDict):
+    """A subscription that was just made, with its secret."""
+
+    id: str
+    name: str
+    url: str
+    graph: str | None
+    graph_name: str | None
+    events: list[str]
+    is_enabled: bool
+    disabled_reason: str
+    disabled_at: str | None
+    failures: int
+    heard_at: str | None
+    secret_last4: str
+    secret_changed_at: str
+    previous_secret_until: str | None
+    created_at: str
+    secret: str
+
+
+class NewWebhook(TypedDict):
+    """A webhook that was just made, with its secret."""
+
+    id: str
+    name: str
+    graph: str
+    graph_name: str
+    url: str
+    scheme: SchemeEnum
+    events: list[str]
+    mapping: Any
+    event_name: str
+    is_enabled: bool
+    secret_last4: str
+    secret_changed_at: str
+    previous_secret_until: str | None
+    created_at: str
+    secret: str
 
 
 class NodeError(TypedDict):
@@ -273,10 +500,86 @@ NullEnum: TypeAlias = 'None'
 OnErrorEnum: TypeAlias = 'Literal["fail", "continue"]'
 
 
+class OutgoingDelivery(TypedDict):
+    """What a subscription is told of one event, and how far that has come."""
+
+    id: str
+    subscription: str
+    event: str
+    subject: str
+    execution: str | None
+    status: OutgoingStatus
+    attempts: int
+    next_at: str | None
+    status_code: int | None
+    error_code: str
+    error_message: str
+    created_at: str
+    ended_at: str | None
+
+
+class OutgoingDeliveryDetail(TypedDict):
+    """The same with what is told, what was answered, and all attempts."""
+
+    id: str
+    subscription: str
+    event: str
+    subject: str
+    execution: str | None
+    status: OutgoingStatus
+    attempts: int
+    next_at: str | None
+    status_code: int | None
+    error_code: str
+    error_message: str
+    created_at: str
+    ended_at: str | None
+    payload: Any
+    hops: int
+    answer: str
+    log: list[LoggedAttempt]
+
+
+OutgoingStatus: TypeAlias = 'Literal["PENDING", "DELIVERED", "FAILED"]'
+
+
+Overlap: TypeAlias = 'Literal["allow", "skip", "queue", "cancel"]'
+
+
+class PaginatedBudgetList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[Budget]
+
+
+class PaginatedCredentialList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[Credential]
+
+
+class PaginatedDeliveryList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[Delivery]
+
+
+class PaginatedEntryList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[Entry]
+
+
 class PaginatedExecutionList(TypedDict):
     next: NotRequired[str]
     previous: NotRequired[str]
     results: list[Execution]
+
+
+class PaginatedFireList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[Fire]
 
 
 class PaginatedGraphList(TypedDict):
@@ -297,10 +600,37 @@ class PaginatedNodeExecutionList(TypedDict):
     results: list[NodeExecution]
 
 
+class PaginatedOutgoingDeliveryList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[OutgoingDelivery]
+
+
+class PaginatedScheduleList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[Schedule]
+
+
+class PaginatedSubscriptionList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[Subscription]
+
+
 class PaginatedWaitList(TypedDict):
     next: NotRequired[str]
     previous: NotRequired[str]
     results: list[Wait]
+
+
+class PaginatedWebhookList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[Webhook]
+
+
+PeriodEnum: TypeAlias = 'Literal["NONE", "DAY"]'
 
 
 class Position(TypedDict):
@@ -341,6 +671,18 @@ class Reply(TypedDict):
     answer: NotRequired[Any | None]
     data: NotRequired[Any | None]
     comment: NotRequired[str]
+
+
+class Resend(TypedDict):
+    """What to send once more."""
+
+    since: str
+
+
+class Resent(TypedDict):
+    """How many are sent once more."""
+
+    deliveries: int
 
 
 class Retry(TypedDict):
@@ -384,6 +726,70 @@ class RetryPreview(TypedDict):
     estimated_cost_p95: Cost
 
 
+class Schedule(TypedDict):
+    """A schedule, with its next time in both zones."""
+
+    id: str
+    name: str
+    graph: str
+    graph_name: str
+    version: str | None
+    kind: ScheduleKind
+    cron: str
+    every_s: int | None
+    at: str | None
+    timezone: str
+    inputs: Any
+    priority: int
+    budget_microcredits: int | None
+    jitter_s: int
+    catch_up: CatchUp
+    max_catch_up: int
+    overlap: Overlap
+    is_paused: bool
+    pause_reason: str
+    next_fire_at: str | None
+    next_fire_at_local: str | None
+    created_at: str
+
+
+class ScheduleDetail(TypedDict):
+    """The same with the times after it."""
+
+    id: str
+    name: str
+    graph: str
+    graph_name: str
+    version: str | None
+    kind: ScheduleKind
+    cron: str
+    every_s: int | None
+    at: str | None
+    timezone: str
+    inputs: Any
+    priority: int
+    budget_microcredits: int | None
+    jitter_s: int
+    catch_up: CatchUp
+    max_catch_up: int
+    overlap: Overlap
+    is_paused: bool
+    pause_reason: str
+    next_fire_at: str | None
+    next_fire_at_local: str | None
+    created_at: str
+    next_fires: list[Moment]
+
+
+ScheduleKind: TypeAlias = 'Literal["cron", "interval", "once"]'
+
+
+SchemeEnum: TypeAlias = 'Literal["generic", "standard-webhooks", "github", "stripe", "slack"]'
+
+
+ScopeEnum: TypeAlias = 'Literal["EXECUTION", "GRAPH", "API_KEY", "OWNER"]'
+
+
 class Start(TypedDict):
     """What to execute: the latest published version of a graph, or one version; and what to give it."""
 
@@ -407,7 +813,65 @@ class StartedBy(TypedDict):
 StartedByKindEnum: TypeAlias = 'Literal["schedule", "webhook"]'
 
 
+class Subscription(TypedDict):
+    """A subscription, without its secret."""
+
+    id: str
+    name: str
+    url: str
+    graph: str | None
+    graph_name: str | None
+    events: list[str]
+    is_enabled: bool
+    disabled_reason: str
+    disabled_at: str | None
+    failures: int
+    heard_at: str | None
+    secret_last4: str
+    secret_changed_at: str
+    previous_secret_until: str | None
+    created_at: str
+
+
+class SubscriptionAsk(TypedDict):
+    """A new subscription."""
+
+    name: str
+    url: str
+    events: NotRequired[list[str]]
+    graph: NotRequired[str | None]
+    is_enabled: NotRequired[bool]
+
+
+class Trial(TypedDict):
+    """What a provider makes of a credential."""
+
+    is_good: bool
+    message: str
+    code: str
+
+
 TypeEnum: TypeAlias = 'Literal["execution.queued", "execution.running", "execution.waiting", "execution.paused", "execution.resumed", "execution.cancelling", "execution.succeeded", "execution.failed", "execution.cancelled", "execution.budget_exceeded", "node.started", "node.retrying", "node.waiting", "node.woken", "node.succeeded", "node.failed", "node.skipped", "node.incomplete", "node.cancelled"]'
+
+
+class Use(TypedDict):
+    """A node of yours that names a credential."""
+
+    graph_id: str
+    graph: str
+    version: int | None
+    node: str
+
+
+class Used(TypedDict):
+    """What was used of one kind; which columns there are follows from `by`."""
+
+    day: NotRequired[str]
+    graph: NotRequired[str]
+    node: NotRequired[str]
+    execution: NotRequired[str]
+    cost: Cost
+    charges: int
 
 
 class Verdict(TypedDict):
@@ -478,3 +942,36 @@ WaitKind: TypeAlias = 'Literal["TIMER", "APPROVAL", "EVENT", "DECISION", "CHILD"
 
 
 WaitStatus: TypeAlias = 'Literal["OPEN", "ANSWERED", "TIMED_OUT", "CANCELLED"]'
+
+
+class Webhook(TypedDict):
+    """A webhook, without its secret."""
+
+    id: str
+    name: str
+    graph: str
+    graph_name: str
+    url: str
+    scheme: SchemeEnum
+    events: list[str]
+    mapping: Any
+    event_name: str
+    is_enabled: bool
+    secret_last4: str
+    secret_changed_at: str
+    previous_secret_until: str | None
+    created_at: str
+
+
+class WebhookAsk(TypedDict):
+    """A new webhook: of one of your graphs, signed by a scheme or as a provider signs."""
+
+    name: str
+    events: NotRequired[list[str]]
+    mapping: NotRequired[dict[str, str]]
+    event_name: NotRequired[str]
+    is_enabled: NotRequired[bool]
+    graph: str
+    scheme: NotRequired[SchemeEnum]
+    provider: NotRequired[str]
+    secret: NotRequired[str]

@@ -6,17 +6,55 @@ import argparse
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from agentplatform_client.cli import codes, drawing, many, naming, running
+from agentplatform_client.cli import (
+    answering,
+    building,
+    codes,
+    drawing,
+    hooking,
+    many,
+    naming,
+    running,
+    sealing,
+    spending,
+    subscribing,
+    timing,
+)
+from agentplatform_client.cli.nouns import Noun, Verb, as_json
 from agentplatform_client.cli.printing import Printer
 from agentplatform_client.client import Client
 from agentplatform_client.errors import ApiError, NotFound, Refused, TimedOut, Unreachable, UsageError
 from agentplatform_client.settings import KEY, URL
 
-Verb = Callable[[Client, argparse.Namespace, Printer], int]
+NOUNS = (
+    ("approvals", "approval", "What people are asked: list, get, answer.", answering.declare),
+    ("blocks", "block", "The blocks that are installed: list, get.", building.declare),
+    ("budgets", "budget", "What executions may cost: list, set, delete.", spending.declare_budgets),
+    ("credentials", "credential", "Keys for the outside: list, add, test, revoke, delete.", sealing.declare),
+    ("money", "entry", "What you have and where it went: balance, costs, entries.", spending.declare),
+    (
+        "schedules",
+        "schedule",
+        "Starts by the clock: list, create, get, pause, resume, fire, fires, delete.",
+        timing.declare,
+    ),
+    (
+        "subscriptions",
+        "subscription",
+        "Who is told what happens: list, create, get, enable, disable, rotate, ping, deliveries, resend, delete.",
+        subscribing.declare,
+    ),
+    (
+        "webhooks",
+        "webhook",
+        "Addresses that start graphs: list, create, get, enable, disable, rotate, deliveries, replay, delete.",
+        hooking.declare,
+    ),
+)
 EPILOG = f"""\
 {URL} says where the platform is, {KEY} proves who asks.
 
@@ -100,6 +138,11 @@ def _parser() -> ArgumentParser:
     _add_paths(apply := add("apply", drawing.apply))
     apply.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     _add_paths(add("diff", drawing.diff))
+    event = add("event", answering.send_event)
+    event.add_argument("name", metavar="NAME", help="such as invoice.paid")
+    event.add_argument("--payload-json", type=as_json, metavar="JSON", help="what comes with it")
+    for plural, singular, about, declare in NOUNS:
+        declare(Noun(verbs, common, plural, about, one=singular))
     return parser
 
 

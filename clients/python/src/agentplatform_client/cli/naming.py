@@ -36,8 +36,8 @@ def find_graph(client: Client, named: str) -> Mapping[str, Any]:
     return dict(found[0])
 
 
-def id_of(text: str) -> str:
-    """Return the id of an execution.
+def id_of(text: str, of: str = "execution") -> str:
+    """Return the id of a thing.
 
     Raises:
         UsageError: it is none.
@@ -45,4 +45,5 @@ def id_of(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise UsageError(f"{text!r} is no id of an execution.") from None
+        article = "an" if of[0] in "aeiou" else "a"
+        raise UsageError(f"{text!r} is no id of {article} {of}.") from None

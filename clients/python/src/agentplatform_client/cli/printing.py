@@ -48,7 +48,7 @@ class Printer:
 
     def table(self, data: Any, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Print rows under their heads; to programs, the data."""
-        shown = [list(heads), *([_safe(_text(value)) for value in row] for row in rows)]
+        shown = [list(heads), *([_safe(text_of(value)) for value in row] for row in rows)]
         widths = [max(len(row[place]) for row in shown) for place in range(len(heads))]
         lines = (
             "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in shown
@@ -110,12 +110,13 @@ def execution_lines(execution: Mapping[str, Any]) -> list[str]:
         f"waits for {one['kind'].lower()}: {one['title'] or one['node']}" for one in execution.get("waits_for", ())
     ]
     for name, value in (execution.get("outputs") or {}).items():
-        lines.append(f"{name}: {_text(value)}")
+        lines.append(f"{name}: {text_of(value)}")
     lines.append(f"cost {execution['cost']['text']}, tokens {execution['input_tokens']} + {execution['output_tokens']}")
     return lines
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return a value on one line."""
     if value is None:
         return "-"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
