@@ -36,6 +36,7 @@ def _latest_of(user: Any, graph_id: UUID) -> GraphVersion:
     _, name, version_id, number = row
     if version_id is None:
         raise NotPublished(f"The graph {name!r} has no published version.")
-    version = GraphVersion.from_db(None, ["id", "number", "graph_id"], [version_id, number, graph_id])
+    # In the order in which the model has them, whatever they are called here.
+    version = GraphVersion.from_db(None, ["id", "graph_id", "number"], [version_id, graph_id, number])
     version.graph = Graph.from_db(None, ["id", "name"], [graph_id, name])
     return version

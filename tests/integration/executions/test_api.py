@@ -71,6 +71,17 @@ class TestStart:
             version.graph.owner_id,
         )
 
+    @pytest.mark.parametrize("by", ["graph", "version"])
+    def test_is_answered_as_it_is_shown_later(self, api, version, by):
+        which = {"graph": version.graph_id, "version": version.pk}[by]
+
+        response = api.post(EXECUTIONS, {by: which, "inputs": {"name": "Ada"}})
+
+        shown = api.get(response["Location"])
+        names = ("graph", "graph_name", "version", "version_number")
+        assert [response.json()[name] for name in names] == [shown.json()[name] for name in names]
+        assert shown.json()["version_number"] == version.number == 1
+
     def test_takes_one_version(self, api, version):
         response = api.post(EXECUTIONS, {"version": version.pk, "inputs": {"name": None}})
 
