@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.test import TransactionTestCase
 
 from tests import canaries
 from tests.environment import SERVERS
+from tests.scale import LONG
 
 #: Where secrets of tests were found in the open.
 LEAKS: list[str] = []
@@ -49,6 +51,18 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say where secrets were found."""
     for leak in LEAKS:
         terminalreporter.write_line(f"A secret is in the open (I11): {leak}", red=True)
+    for reason, tests in left_out(terminalreporter.stats.get("skipped", ())).items():
+        terminalreporter.write_line(f"NOT RUN HERE ({len(tests)}): {', '.join(sorted(tests))}: {reason}", yellow=True)
+
+
+def left_out(reports: Iterable[pytest.TestReport]) -> dict[str, set[str]]:
+    """Return the tests that this machine has no means for, by what they miss; not those that are left out to be quick."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for report in reports:
+        *_, reason = report.longrepr if isinstance(report.longrepr, tuple) else (report.longrepr,)
+        if LONG not in str(reason):
+            found[str(reason).removeprefix("Skipped: ")].add(report.nodeid)
+    return found
 
 
 @pytest.fixture(scope="session")

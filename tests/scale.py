@@ -16,4 +16,5 @@ def many(count: int) -> int:
 
 
 #: Of what takes most of a minute and is shown in a shorter way too: run where there is time.
-long = pytest.mark.skipif(SCALE < 2, reason="takes long: AGENTPLATFORM_TEST_SCALE=2 runs it")
+LONG = "takes long: AGENTPLATFORM_TEST_SCALE=2 runs it"
+long = pytest.mark.skipif(SCALE < 2, reason=LONG)

@@ -43,7 +43,9 @@ def _carry_out(options: argparse.Namespace) -> int:
     if options.dry_run:
         print(*faults, sep="\n")
         return 0
-    with _prepared(options.broker, SHORT_LEASES, keep=options.keep) as stack:
+    # Schedules of the work come each few seconds.
+    settings = {**SHORT_LEASES, "AGENTPLATFORM_MIN_SCHEDULE_INTERVAL_S": "1"}
+    with _prepared(options.broker, settings, keep=options.keep) as stack:
         from tests.faults.campaign import Campaign
 
         report = Campaign(stack, faults, duration_s, options.seed, say=_say).carry_out()

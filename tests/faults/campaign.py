@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from django.contrib.auth.models import AbstractUser
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Count
 
@@ -16,6 +17,7 @@ from executions.engine.status import FINAL, Status
 from executions.models import Execution, NodeExecution
 from tests.factories import make_user
 from tests.faults import shapes
+from tests.faults.around import Around
 from tests.faults.blocks import CallAgain
 from tests.faults.injections import Injector, Undo
 from tests.faults.load import Load
@@ -24,6 +26,7 @@ from tests.faults.schedule import Fault
 from tests.faults.shapes import Shape
 from tests.faults.sound import problems
 from tests.faults.stack import Stack
+from tests.receiver import Receiver, receiving
 
 #: How many executions are begun in a second, as long as not too many are under way.
 RATE, MOST_AT_ONCE = 4.0, 60
@@ -46,6 +49,7 @@ class Report:
     effects: int = 0
     effects_repeated: int = 0
     recoveries: Recoveries = field(default_factory=Recoveries)
+    around: str = ""
     wrong: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -57,6 +61,7 @@ class Report:
             f" refused {self.refused}, without an answer {self.unanswered}",
             f"firings: {self.firings}, of which {self.repeated} more than once;"
             f" effects: {self.effects}, of which {self.effects_repeated} repeated",
+            self.around,
             f"recoveries: {self.recoveries}",
             f"violations: {len(self.wrong)}",
             *(f"  {wrong}" for wrong in self.wrong[:50]),
@@ -77,8 +82,15 @@ class Campaign:
 
     def carry_out(self) -> Report:
         """Work and strike until the time is over; then heal everything, wait, and look."""
+        with receiving(body=b"") as receiver:
+            return self._carry_out(receiver)
+
+    def _carry_out(self, receiver: Receiver) -> Report:
         load, chance = Load(self.stack), Random(self.seed)
-        kinds = make_shapes()
+        owners = make_user(), make_user()
+        kinds = make_shapes(*owners)
+        around = make_around(load, receiver, owners[1], self.seed)
+        around.begin()
         injector = Injector(self.stack)
         injector.start()
         for worker in injector.workers:
@@ -91,13 +103,17 @@ class Campaign:
                 self._strike(injector, faults.pop(0))
             self.stack.look()
             self.report.recoveries.look()
+            around.look()
             if elapsed >= due and self._has_room():
                 self._begin(load, chance.choice(kinds))
                 due = max(due + 1 / RATE, elapsed - 1.0)
             time.sleep(TICK_S)
         self._heal(injector)
+        around.rest(within_s=REST_WITHIN_S)
         self._rest(load)
         self._count(load, injector)
+        self.report.around = around.counts()
+        self.report.wrong += around.problems()
         return self.report
 
     def _strike(self, injector: Injector, fault: Fault) -> None:
@@ -162,9 +178,14 @@ class Campaign:
         report.wrong += [f"{one} is still {status}" for one, status in left.values_list("id", "status")]
 
 
-def make_shapes() -> list[Shape]:
+def make_around(load: Load, receiver: Receiver, owner: AbstractUser, seed: int) -> Around:
+    """Return what goes on beside the work, for one of the owners."""
+    scheduled = [shapes.make_diamond(owner, name="scheduled"), shapes.make_one(owner=owner, name="scheduled too")]
+    return Around(load, receiver, owner, scheduled, shapes.make_one(owner=owner, name="hooked"), seed)
+
+
+def make_shapes(one: AbstractUser, two: AbstractUser) -> list[Shape]:
     """Return the graphs of the work, of two owners."""
-    one, two = make_user(), make_user()
     return [
         shapes.make_diamond(one, seconds=0.1),
         shapes.make_diamond(two),
@@ -175,4 +196,6 @@ def make_shapes() -> list[Shape]:
         shapes.make_one(CallAgain, one, name="again", also=shapes.FAILED, fails=True),
         shapes.make_once(two, seconds=0.05),
         shapes.make_failing(one),
+        shapes.make_failing(two),
+        shapes.make_asking(two),
     ]

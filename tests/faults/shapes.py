@@ -11,6 +11,7 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractUser
 
 from blocks import registry
+from blocks.flow.ask_approval import AskApprovalBlock
 from blocks.sdk import Block
 from executions.engine.spec import LinkSpec, NodeSpec
 from executions.engine.status import Status
@@ -128,6 +129,22 @@ def make_once(owner: AbstractUser | None = None, *, seconds: float = 0.0) -> Sha
 def make_failing(owner: AbstractUser | None = None) -> Shape:
     """Return a node that always fails, beside one that does not."""
     return make_one(Call, owner, name="failing", also=FAILED, fails=True)
+
+
+def make_asking(owner: AbstractUser | None = None) -> Shape:
+    """Return a node that asks a person, between an input and one that acts once they have approved."""
+    nodes = [
+        node("number", "test.input", name="number"),
+        probe("ask", AskApprovalBlock, title="Go on?"),
+        probe("act", Call),
+        node("result", "test.output", name="result"),
+    ]
+    links = [
+        LinkSpec("number", "output", "ask", "data"),
+        LinkSpec("ask", "approved", "act", "input"),
+        LinkSpec("act", "output", "result", "input"),
+    ]
+    return published("asking", nodes, links, owner, lambda number: {"result": number}, effects=1)
 
 
 def make_chain(length: int = 8, owner: AbstractUser | None = None) -> Shape:
