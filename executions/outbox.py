@@ -13,10 +13,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from uuid import UUID
 
-from django.db import close_old_connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, close_old_connections, connection, connections
 
 from executions import launch, messages
 from executions.engine.compile import Canvas, Lane
@@ -95,6 +96,7 @@ class Outbox:
         except Exception:
             # This thread must live on: without it, all that is accepted would wait for reconcile, which sends what was not sent.
             logger.exception("Some executions could not be sent")
+            _forget_connection()
 
     def _more(self, linger_until: float, held: int) -> tuple[float, Posted | Call] | None:
         """Return another that can share the message, waiting for it while the message is not full."""
@@ -111,6 +113,13 @@ class Outbox:
                 launch.send(execution_id, [canvas])
 
 
+def _forget_connection() -> None:
+    """Let this thread connect anew: after an error at the end of a transaction, Django may never open this connection again."""
+    with suppress(DatabaseError):
+        connection.close()
+    del connections[DEFAULT_DB_ALIAS]
+
+
 _lock = threading.Lock()
 _current: list[Outbox] = []
 
@@ -123,6 +132,11 @@ def post(posted: Iterable[Posted]) -> None:
 def ask(call: Call) -> None:
     """Call this soon, from this process, once for all who ask meanwhile."""
     _ours().ask(call)
+
+
+def flush(timeout_s: float) -> bool:
+    """Wait until this process has sent everything, at most so long. Return whether it has."""
+    return _ours().flush(timeout_s) if _current else True
 
 
 def _ours() -> Outbox:

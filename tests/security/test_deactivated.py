@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +10,7 @@ from django.db import transaction
 from rest_framework.test import APIClient
 
 from agentplatform.lib.clock import now
-from executions import deliveries, outbox, schedules, services
+from executions import deliveries, schedules, services
 from executions.engine.status import Status
 from executions.errors import OwnerInactive
 from executions.models import Delivery, Execution, Fire, Overlap, Schedule
@@ -31,14 +30,6 @@ REFUSED = "OWNER_INACTIVE"
 @pytest.fixture
 def owner():
     return make_user()
-
-
-@pytest.fixture(autouse=True)
-def _outbox() -> Iterator[None]:
-    """Let the thread that admits and sends finish, before the tables are emptied under it."""
-    yield
-    if outbox._current:
-        outbox._current[0].flush(10)
 
 
 def make_one(owner: Any) -> GraphVersion:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +10,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from agentplatform.lib.clock import now
-from executions import outbox, own_schedules, pruning, schedules
+from executions import own_schedules, pruning, schedules
 from executions.engine.calendar import next_fire
 from executions.engine.status import Status
 from executions.errors import InputsInvalid, ScheduleInvalid
@@ -28,14 +27,6 @@ from tests.webhooks import make_listener
 MINUTE = timedelta(minutes=1)
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _outbox() -> Iterator[None]:
-    """Let the thread that admits and sends finish, before the tables are emptied under it."""
-    yield
-    if outbox._current:
-        outbox._current[0].flush(10)
 
 
 def told(schedule: Schedule) -> list[tuple[str, str]]:

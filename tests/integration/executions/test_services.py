@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import redis
 from celery import current_app
-from django.db import InterfaceError, transaction
+from django.db import InterfaceError, connection, transaction
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import uuid7
-from executions import outbox, reconcile, services
+from executions import admission, outbox, reconcile, services
 from executions.engine.spec import LinkSpec
 from executions.engine.status import Status
 from executions.errors import InputsInvalid, VersionNotPublished, WaitTimedOut
@@ -166,7 +166,7 @@ class TestWithoutABroker:
         inputs = {"must": 1} if graph is asking else {}
         with broker_away():
             first = start(version, inputs)
-            assert outbox._current[0].flush(60)
+            assert outbox.flush(60)
         Execution.objects.filter(pk=first.pk).update(launched_at=now() - timedelta(minutes=1))
 
         launched = reconcile.reconcile()
@@ -202,22 +202,28 @@ class TestWithoutABroker:
         assert took_s < 10
 
 
+def fail() -> None:
+    raise InterfaceError("The connection is gone.")
+
+
+def leave_a_transaction() -> None:
+    connection.set_autocommit(False)
+    raise InterfaceError("The connection was lost as the transaction ended.")
+
+
 class TestTheOutbox:
-    def test_goes_on_after_any_error_of_what_it_was_asked(self, broker, monkeypatch):
-        begun = threading.Event()
-
-        def fail() -> None:
-            begun.set()
-            raise InterfaceError("The connection is gone.")
-
+    @pytest.mark.parametrize("asked", [fail, leave_a_transaction])
+    def test_goes_on_after_any_error_of_what_it_was_asked(self, broker, monkeypatch, asked):
         monkeypatch.setattr(outbox, "close_old_connections", fail)
-        outbox.ask(fail)
-        assert begun.wait(10)
-        assert outbox._current[0].flush(10)
+        outbox.ask(asked)
+        assert outbox.flush(10)
+        standing = make_execution(asking(), launched_at=None, launches=0, inputs={"must": 1})
 
+        admission.admit_soon()
         start(asking(), {"must": 1})
 
-        wait_until(lambda: broker.llen("default") == 1, what="The message")
+        wait_until(lambda: broker.llen("default") == 2, what="Both messages")
+        assert Execution.objects.get(pk=standing.pk).launched_at
 
 
 class TestInputs:

@@ -20,7 +20,7 @@ from django.db import connection
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
 from blocks.sdk import BlockError
-from executions import failpoints, leases, outbox, reconcile, services, stopping
+from executions import failpoints, leases, reconcile, services, stopping
 from executions.batch import Settled
 from executions.endings import follow_up
 from executions.engine.status import FINAL, NodeStatus, Status
@@ -80,14 +80,6 @@ def make_wait(execution: Execution, key: str = "a", kind: WaitKind = WaitKind.AP
 
 def run_out(execution: Execution) -> None:
     NodeExecution.objects.filter(execution=execution).update(lease_expires_at=now() - timedelta(seconds=1))
-
-
-@pytest.fixture(autouse=True)
-def _outbox() -> Iterator[None]:
-    """Let the thread that admits what stands in line come to rest before the database is out of reach."""
-    yield
-    if outbox._current:
-        outbox._current[0].flush(10)
 
 
 @pytest.fixture

@@ -236,7 +236,7 @@ def drive(execution: Execution) -> Execution:
 
 
 def children_of(execution: Execution) -> list[Execution]:
-    return list(Execution.objects.filter(parent_id=execution.pk).order_by("call_key", "id"))
+    return list(Execution.objects.filter(parent_id=execution.pk).order_by("call_key", "created_at"))
 
 
 class TestACall:
