@@ -32,7 +32,7 @@ from executions.engine.progress import Firing
 from executions.engine.status import NodeStatus
 from executions.engine.waits import WaitKind
 from executions.errors import BudgetExceeded, NeedsDecision
-from executions.leases import MAX_CRASHES
+from executions.leases import MAX_CRASHES, MAX_LOSSES
 from executions.limits import Yielded
 from graphs.pins import assemble
 from integrations.ratelimit import IN_LINE
@@ -239,7 +239,7 @@ def decided_outputs(begun: Begun) -> dict[str, list[Any]] | None:
 
     Raises:
         Suspended: a worker was lost with a firing that must not be repeated by itself, so a person has to decide.
-        BlockError: the person decided that it failed, or it has ended too many workers.
+        BlockError: the person decided that it failed, it has ended too many workers, or no worker can hold it.
     """
     claim = begun.claim
     if claim is None or not claim.crashes:
@@ -249,11 +249,17 @@ def decided_outputs(begun: Begun) -> dict[str, list[Any]] | None:
         if key not in begun.answers:
             raise Suspended(WaitFor(WaitKind.DECISION, key, title=f"Did {begun.node.key} happen?", form=DECISION_FORM))
         return outputs_decided(begun.answers[key]["answer"])
-    if claim.crashes >= MAX_CRASHES:
+    if claim.losses >= MAX_LOSSES:
         raise BlockError(
-            f"{begun.node.key} ended {MAX_CRASHES} workers before it ended itself.",
+            f"{begun.node.key} ended {MAX_LOSSES} workers before it ended itself.",
             code="POISON",
             hint="Look at the workers' logs: it may need too much memory, or crash the interpreter.",
+        )
+    if claim.crashes >= MAX_CRASHES:
+        raise BlockError(
+            f"{begun.node.key} was taken over from {MAX_CRASHES} workers, most of which live and could not renew its lease in time.",
+            code="STARVED",
+            hint="Give the workers more processor time or fewer threads, or raise AGENTPLATFORM_LEASE_S.",
         )
     return None
 

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 CHANNEL = "agentplatform_stop"
 #: A cancellation is remembered so long, for claims that were granted before it and noted after it.
 REMEMBERED_S = 60.0
+#: So long is waited for others to take over what was let go here.
+VOUCHED_S = 600.0
 
 
 class Holder(Protocol):
@@ -40,6 +42,9 @@ class Heartbeat:
 
     def __init__(self) -> None:
         self._held: dict[Claim, Holder] = {}
+        #: Since when: given up before its end, and perhaps held against it as if this process were lost.
+        self._gone: dict[Claim, float] = {}
+        self._is_doomed = False
         self._lock = threading.Lock()
         self._is_needed = threading.Event()
         self._cancelled: dict[UUID, float] = {}
@@ -67,8 +72,26 @@ class Heartbeat:
         with self._lock:
             for claim in claims:
                 self._held.pop(claim, None)
-            if not self._held:
-                self._is_needed.clear()
+            self._rest_if_idle()
+
+    def let_go(self, claims: Iterable[Claim]) -> None:
+        """Stop renewing these leases, and say of them from now on that this worker lives: it was not lost with them."""
+        moment = time.monotonic()
+        with self._lock:
+            for claim in claims:
+                self._held.pop(claim, None)
+                if not self._is_doomed:
+                    self._gone[claim] = moment
+            if self._gone:
+                self._is_needed.set()
+            else:
+                self._rest_if_idle()
+
+    def doom(self) -> None:
+        """Speak for nothing any more: this process ends itself because of something that it holds."""
+        with self._lock:
+            self._is_doomed = True
+            self._gone.clear()
 
     def give_up_if_late(self) -> None:
         """Let go of what was not renewed for a whole lease. The watch asks too: a renewal may wait long for its answer."""
@@ -88,6 +111,7 @@ class Heartbeat:
                 self._listen()
                 # After it listens: what was cancelled before is seen here, what is cancelled later is heard.
                 self._renew()
+                self._vouch()
                 for cancelled in self._hear(until=due_at):
                     self._note_cancelled(cancelled)
             except Exception as error:
@@ -116,6 +140,23 @@ class Heartbeat:
         for holder in {holder for claim, holder in held.items() if gone.get(claim)}:
             holder.cancel()
         self._renewed_at = asked_at
+
+    def _vouch(self) -> None:
+        with self._lock:
+            gone = list(self._gone)
+        if not gone:
+            return
+        again = set(leases.vouch(gone))
+        since = time.monotonic() - VOUCHED_S
+        with self._lock:
+            for claim in gone:
+                if claim not in again or self._gone.get(claim, since) <= since:
+                    self._gone.pop(claim, None)
+            self._rest_if_idle()
+
+    def _rest_if_idle(self) -> None:
+        if not (self._held or self._gone):
+            self._is_needed.clear()
 
     def _hear(self, *, until: float) -> Iterator[set[UUID]]:
         """Yield what is told until then. Where nothing is ever told, as behind some poolers, a renewal tells the same a little later."""

@@ -261,7 +261,7 @@ class LaneRun:
 
     def _without_suspects(self, claims: list[Claim]) -> list[Claim]:
         """Give back what workers were lost with again and again, but for one: whatever ends this worker is then known."""
-        suspects = [claim for claim in claims if claim.crashes == leases.MAX_CRASHES - 1]
+        suspects = [claim for claim in claims if claim.losses == leases.MAX_LOSSES - 1]
         waiting = [one for one in suspects if not (self._is_once(one) or self.here.may_begin_suspect(one))]
         if begun := [claim for claim in suspects if claim not in waiting]:
             patiently(leases.blame, begun)
@@ -387,7 +387,7 @@ class LaneRun:
         if self.waits:
             self.stop.ask(Why.LOST)
             self.on_loop.interrupt()
-        self.here.drop(self.claims)
+        self.here.let_go(self.claims)
         if self.claims and not self.waits and not self.is_lost:
             patiently(leases.give_up, list(self.claims))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -32,8 +33,10 @@ class Claim:
     path: Path
     fence: int
     attempt: int
-    #: How often a worker was lost with it.
+    #: How often a worker was lost with it, or was only slow and was taken for lost.
     crashes: int = 0
+    #: With how many of those it was lost as far as anybody knows: they have not been heard of since.
+    losses: int = 0
     #: How often it was suspended before.
     waits: int = 0
     #: What its earlier attempts used and cost.
@@ -59,7 +62,15 @@ class Claim:
 
 
 #: A firing that so many workers were lost with is not begun again: it ends them.
-MAX_CRASHES = 3
+MAX_LOSSES = 3
+#: Nor is one that was taken over so often, though the workers that had it live: none of them can hold it.
+MAX_CRASHES = 12
+#: Which request a fence was given to, in as many of its bits.
+MARK_BITS = 20
+
+
+def _mark() -> int:
+    return random.getrandbits(MARK_BITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,8 @@ class Wanted:
     is_once: bool = False
     #: The most that it may cost: set aside before it begins.
     hold_microcredits: int = 0
+    #: Tells what this request was granted, should it have to be repeated because its answer was lost, from what others hold.
+    mark: int = field(default_factory=_mark, compare=False)
 
 
 def claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str) -> dict[UUID, list[Claim]]:
@@ -100,6 +113,7 @@ def _claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str, is_relaxed: 
             "execution_id": str(execution_id),
             "node_key": firing.node_key,
             "item_path": firing.path,
+            "mark": firing.mark,
             "inputs": firing.inputs,
         }
         for execution_id, its_firings in wanted.items()
@@ -115,10 +129,10 @@ def _claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str, is_relaxed: 
                 lease=lease(),
                 worker=worker,
                 is_relaxed=is_relaxed,
-                suspected=MAX_CRASHES - 1,
+                suspected=MAX_LOSSES - 1,
                 firings=portion,
             )
-            for execution_id, key, path, fence, attempt, crashes, waits, usage, cost in cursor:
+            for execution_id, key, path, fence, attempt, crashes, losses, waits, usage, cost in cursor:
                 claim = Claim(
                     execution_id,
                     key,
@@ -126,6 +140,7 @@ def _claim(wanted: Mapping[UUID, Sequence[Wanted]], *, worker: str, is_relaxed: 
                     fence,
                     attempt,
                     crashes,
+                    losses,
                     waits,
                     from_json(usage),
                     cost,
@@ -175,6 +190,14 @@ def give_up(claims: Iterable[Claim]) -> None:
     """Let these leases run out now, so that another worker can take over at once."""
     with statements.cursor() as cursor:
         statements.run(cursor, "expire", claims=statements.records([c.as_record() for c in claims]))
+
+
+def vouch(claims: Sequence[Claim]) -> list[Claim]:
+    """Say of claims that were let go that their worker lives. Return those of which it has to be said again."""
+    let_go = {(claim.execution_id, claim.node_key, claim.path, claim.fence): claim for claim in claims}
+    with statements.cursor() as cursor:
+        statements.run(cursor, "vouch", claims=statements.records([claim.as_record() for claim in claims]))
+        return [let_go[id_, key, tuple(path), fence] for id_, key, path, fence in cursor]
 
 
 def blame(claims: Iterable[Claim]) -> None:

@@ -170,6 +170,7 @@ class Watch:
             return
         logger.critical("%s: this process ends, and what else runs here goes on elsewhere", why)
         self.is_doomed = True
+        self._heartbeat.doom()
         self._deadline = time.monotonic() + HAND_OVER_S
         for run in list(self._runs):
             run.lose() if reason is Why.LOST else run.leave()

@@ -8,7 +8,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import ParamSpec, TypeVar
 
@@ -82,9 +82,18 @@ class Worker:
     def drop(self, claims: Iterable[Claim]) -> None:
         """Stop renewing these leases."""
         claims = list(claims)
+        self._clear_suspects(claims)
+        self._heartbeat.drop(claims)
+
+    def let_go(self, claims: Iterable[Claim]) -> None:
+        """Stop renewing leases of what has not ended: others take it over, and are told that this worker was not lost with it."""
+        claims = list(claims)
+        self._clear_suspects(claims)
+        self._heartbeat.let_go(claims)
+
+    def _clear_suspects(self, claims: Sequence[Claim]) -> None:
         with self._suspecting:
             self._suspect = None if self._suspect in claims else self._suspect
-        self._heartbeat.drop(claims)
 
 
 def patiently(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -59,7 +59,7 @@ HOPELESS: Final = frozenset(
     }
 )
 #: Ends that are no failure of an attempt, or that a person must look at first; no policy may name them.
-NEVER_RETRIED: Final = frozenset({"BUDGET_EXCEEDED", "CANCELLED", "INTERRUPTED", "NEEDS_DECISION", "POISON"})
+NEVER_RETRIED: Final = frozenset({"BUDGET_EXCEEDED", "CANCELLED", "INTERRUPTED", "NEEDS_DECISION", "POISON", "STARVED"})
 
 MAX_ATTEMPTS: Final = 100
 MAX_DELAY_S: Final = 86_400.0

@@ -54,6 +54,8 @@ class NodeExecution(models.Model):
     attempt = models.PositiveSmallIntegerField(default=1)
     #: How often a worker died with it, or was taken for dead.
     crashes = models.PositiveSmallIntegerField(default=0)
+    #: The fences of those workers that have not been heard of since: none of them said that it lives, and was only slow.
+    lost_fences = ArrayField(models.BigIntegerField(), null=True, editable=False)
     #: RUNNING: the end of its worker counts as one of its crashes. Not yet for a suspect that is claimed and not begun.
     is_to_blame = models.BooleanField(default=True, db_default=True)
     #: Given out once to each claim, and growing; a writer with another one writes nothing.

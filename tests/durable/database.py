@@ -16,7 +16,7 @@ from executions.engine.items import Path
 from executions.engine.plan import Plan
 from executions.engine.status import NodeStatus, Status
 from executions.engine.waits import WaitKind, WaitStatus
-from executions.leases import MAX_CRASHES, Claim, Wanted
+from executions.leases import MARK_BITS, MAX_LOSSES, Claim, Wanted
 from executions.messages import Work
 from executions.rest import SOON
 from executions.snapshot import Snapshot
@@ -94,6 +94,22 @@ class Database(Settling):
                 row = kept.rows.get((claim.node_key, claim.path))
                 if row and row.fence == claim.fence and row.status is NodeStatus.RUNNING:
                     self._set(kept, claim, replace(row, lease_expires_at=self.clock.now - 1.0))
+
+    def vouch(self, claims: Iterable[Claim]) -> list[Claim]:
+        """`vouch.sql`."""
+        again = []
+        with self._transaction():
+            for claim in claims:
+                kept = self._read(claim.execution_id)
+                row = kept.rows.get((claim.node_key, claim.path))
+                if row is None or row.is_final:
+                    continue
+                if claim.fence in row.lost or (row.fence == claim.fence and row.status is NodeStatus.RUNNING):
+                    again.append(claim)
+                if claim.fence in row.lost:
+                    lost = tuple(fence for fence in row.lost if fence != claim.fence)
+                    self._set(kept, claim, replace(row, lost=lost))
+        return again
 
     def blame(self, claims: Iterable[Claim]) -> None:
         """`blame.sql`."""
@@ -254,18 +270,21 @@ class Database(Settling):
 
     def _taken(self, row: Row | None, firing: Wanted, worker: str) -> Row | None:
         """Return the row as its new holder has it, or None if it can not be taken."""
-        if row is not None and not row.is_claimable(self.clock.now):
+        is_ours = row is not None and row.is_granted_to(worker, firing.mark)
+        if row is not None and not (is_ours or row.is_claimable(self.clock.now)):
             return None
         self.fence += 1
         before = row or Row(NodeStatus.RUNNING, attempt=0, crashes=-1, inputs=firing.inputs)
-        is_lost = before.status is NodeStatus.RUNNING and before.is_to_blame
+        is_lost = before.status is NodeStatus.RUNNING and before.is_to_blame and not is_ours
+        lost = (*before.lost, before.fence) if row is not None and is_lost else before.lost
         return replace(
             before,
             status=NodeStatus.RUNNING,
             attempt=before.attempt + is_lost,
             crashes=before.crashes + is_lost,
-            is_to_blame=before.crashes + is_lost != MAX_CRASHES - 1,
-            fence=self.fence,
+            lost=lost,
+            is_to_blame=len(lost) != MAX_LOSSES - 1,
+            fence=(self.fence << MARK_BITS) + firing.mark,
             lease_expires_at=self.clock.now + LEASE_S,
             due_at=None,
             worker=worker,
@@ -276,4 +295,14 @@ class Database(Settling):
 
 
 def _claim_of(execution_id: UUID, place: Place, row: Row) -> Claim:
-    return Claim(execution_id, *place, row.fence, row.attempt, row.crashes, row.waits, row.usage, row.cost_microcredits)
+    return Claim(
+        execution_id,
+        *place,
+        row.fence,
+        row.attempt,
+        row.crashes,
+        len(row.lost),
+        row.waits,
+        row.usage,
+        row.cost_microcredits,
+    )

@@ -15,6 +15,7 @@ from executions.engine.progress import Progress, ended_segments
 from executions.engine.segments import CPU_QUEUE, DEFAULT_QUEUE, Segment
 from executions.engine.status import FINAL, NODE_FINAL, NodeStatus, Status
 from executions.engine.waits import WaitKind, WaitStatus
+from executions.leases import MARK_BITS
 
 #: A firing: its node's key and its item path.
 Place = tuple[str, Path]
@@ -31,6 +32,7 @@ class Row:
     status: NodeStatus
     attempt: int = 1
     crashes: int = 0
+    lost: tuple[int, ...] = ()
     is_to_blame: bool = True
     fence: int = 0
     lease_expires_at: float | None = None
@@ -57,6 +59,11 @@ class Row:
     def is_live(self, now: float) -> bool:
         """Say whether a worker holds it."""
         return self.status is NodeStatus.RUNNING and self.lease_expires_at is not None and self.lease_expires_at >= now
+
+    def is_granted_to(self, worker: str, mark: int) -> bool:
+        """Say whether it was granted to the very request that now asks again."""
+        is_marked = self.fence & ((1 << MARK_BITS) - 1) == mark
+        return self.status is NodeStatus.RUNNING and self.worker == worker and is_marked
 
     def waits_beyond(self, moment: float) -> bool:
         """Say whether it is suspended and not begun again before then, if nobody answers."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from executions.engine.progress import Progress
 from executions.engine.status import FINAL, FROM_HERE, NODE_FINAL, NODE_FROM_HERE, NodeStatus, Status
-from executions.leases import MAX_CRASHES
+from executions.leases import MAX_CRASHES, MAX_LOSSES
 from tests import reference
 from tests.durable.kept import SUSPENDED, Kept, Place, Row, cut_finer, ready_of
 from tests.strategies import Drawn
@@ -102,7 +102,8 @@ class Laws:
             assert not old.is_final, f"{place} changed after its end: {old} {new}"
             assert new.status in NODE_FROM_HERE[old.status] or new.status == old.status, f"{old.status} -> {new.status}"
             assert new.attempt >= old.attempt
-            assert new.crashes >= old.crashes
+            assert new.crashes >= old.crashes >= len(old.lost)
+            assert set(new.lost) <= {*old.lost, old.fence}, "somebody is held to be lost who was not taken over from"
         if _is_claim(old, new):
             assert new.fence > max(history, default=0), "a fence was given out that does not grow"
             history.append(new.fence)
@@ -118,8 +119,8 @@ class Laws:
             assert not row.outputs
             return
         assert before.status not in STOPPED, f"{place} ended after the execution was told to stop"
-        if row.error_code == "POISON":
-            assert row.crashes >= MAX_CRASHES
+        if row.error_code in ("POISON", "STARVED"):
+            assert row.crashes >= (MAX_LOSSES if row.error_code == "POISON" else MAX_CRASHES)
             # What follows from it is not what follows from the block's own end.
             self.expect_nothing(before.id)
         self._check_as_expected(before, place, row)

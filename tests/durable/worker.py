@@ -33,6 +33,8 @@ class Worker:
         self.clock = clock
         self.loop = VirtualLoop(clock)
         self.held: dict[Claim, Holder] = {}
+        #: Let go before its end, to be vouched for.
+        self.gone: list[Claim] = []
         self.tasks: list[Task] = []
         self.firings: dict[asyncio.Task[Ended], Begun] = {}
         self.runs: set[LaneRun] = set()
@@ -73,6 +75,12 @@ class Worker:
             self.held.pop(claim, None)
             self.suspect = None if self.suspect == claim else self.suspect
 
+    def let_go(self, claims: Iterable[Claim]) -> None:
+        """Stop renewing leases of what has not ended."""
+        claims = list(claims)
+        self.drop(claims)
+        self.gone += claims
+
     def close(self) -> None:
         """Clear away what is left in its lanes and on its loop."""
         for task in self.tasks:
@@ -94,6 +102,7 @@ class Worker:
                     holder.cancel()
                 elif is_cancelled is False:
                     lost.add(holder)
+            self.gone = database.vouch(self.gone)
             self.renewed_at = self.clock.now
         elif self.clock.now - self.renewed_at > LEASE_S:
             lost = set(held.values())

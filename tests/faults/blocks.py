@@ -7,6 +7,7 @@ import ctypes
 import http.client
 import json
 import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -113,6 +114,8 @@ class Die(Block):
         match input_data.how:
             case "exit":
                 os._exit(3)
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
             case "segfault":
                 ctypes.string_at(0)
             case "recursion":

@@ -52,6 +52,7 @@ class ChaosProxy:
         self._pairs: dict[_Pair, asyncio.Task[None]] = {}
         self._open = asyncio.Event()
         self._trap: tuple[bytes, int] | None = None
+        self._after = b""
         self._bytes_left: int | None = None
 
     def __enter__(self) -> ChaosProxy:
@@ -84,9 +85,12 @@ class ChaosProxy:
         """Let so many more bytes reach the server, over all connections, then reset the connection that brings the next."""
         self._bytes_left = count
 
-    def lose_answer(self, to: bytes, *, times: int = 1) -> None:
-        """Let the server have the next pieces that hold `to`, and cut the connection instead of bringing its answer."""
-        self._trap = (to, times)
+    def lose_answer(self, to: bytes, *, times: int = 1, after: bytes = b"") -> None:
+        """Let the server have the next pieces that hold `to`, and cut the connection instead of bringing its answer.
+
+        With `after`, only on connections over which that has come before, or with it.
+        """
+        self._trap, self._after = (to, times), after
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
@@ -174,7 +178,8 @@ class ChaosProxy:
 
     def _allowed(self, pair: _Pair, piece: bytes) -> bytes:
         """Return what of a piece may reach the server."""
-        if self._trap and self._trap[0] in piece:
+        pair.is_armed = pair.is_armed or self._after in piece
+        if self._trap and pair.is_armed and self._trap[0] in piece:
             pattern, times = self._trap
             self._trap = (pattern, times - 1) if times > 1 else None
             pair.is_trapped = True
@@ -194,6 +199,8 @@ class _Pair:
         self.client: Streams = (reader, writer)
         self.server: Streams | None = None
         self.is_trapped = False
+        #: What an answer is to be lost after has come.
+        self.is_armed = False
         self.is_spent = False
 
     def reset(self) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from blocks.sdk import Block, Effects
 from executions import invariants
 from executions.engine.status import NodeStatus, Status
-from executions.leases import MAX_CRASHES
+from executions.leases import MAX_LOSSES
 from executions.models import Execution, NodeExecution
 from graphs.models import Node
 from tests.faults.blocks import FAULT_BLOCKS
@@ -61,7 +61,7 @@ def wrong_ends(accepted: list[Accepted], *, may_poison: bool = False) -> Iterato
 
 def lost_three(execution_id: UUID) -> bool:
     """Say whether a firing of an execution has lost as many workers as it may."""
-    return NodeExecution.objects.filter(execution_id=execution_id, crashes__gte=MAX_CRASHES).exists()
+    return NodeExecution.objects.filter(execution_id=execution_id, lost_fences__len__gte=MAX_LOSSES).exists()
 
 
 def wrong_effects(sink: Sink, *, forgotten: int = 0) -> Iterator[str]:

@@ -20,6 +20,13 @@ from tests.servers import wait_until
 
 pytestmark = pytest.mark.slow
 
+#: So long a lease does not run out meanwhile, however slow the machine is.
+PATIENT = {"AGENTPLATFORM_LEASE_S": "60.0"}
+#: What only a claim says, and what only a claim does that sets money aside.
+CLAIM, HOLD = b'"mark":', b"INSERT INTO executions_hold"
+#: What a late writer must not change.
+SETTLED = ("execution_id", "status", "worker", "fence", "ended_at", "attempt")
+
 
 def test_goes_on_over_crashes_of_the_database(stack: Stack, load: Load):
     stack.worker("one").wait()
@@ -79,7 +86,7 @@ def test_serializable_transactions_that_fail_are_repeated(stack: Stack, load: Lo
 
 def test_a_commit_whose_answer_is_lost_counts_once(stack: Stack, load: Load):
     database = stack.proxy("database")
-    stack.worker("one", route=Route(database=database)).wait()
+    stack.worker("one", route=Route(database=database), **PATIENT).wait()
     shape = make_items()
 
     for times in (1, 2, 1):
@@ -90,7 +97,23 @@ def test_a_commit_whose_answer_is_lost_counts_once(stack: Stack, load: Load):
     assert_sound(load)
     assert database.lost_answers == 4
     assert set(stack.sink.counts(load.ids).values()) == {1}
-    assert not NodeExecution.objects.filter(execution_id__in=load.ids, attempt__gt=1).exists()
+    assert set(rows_of(load, "attempt", "crashes")) == {(1, 0)}
+
+
+@pytest.mark.parametrize(("to", "after"), [(CLAIM, b""), (b"COMMIT", HOLD)], ids=["free", "paid"])
+def test_a_claim_whose_answer_is_lost_is_no_reason_to_wait_for_its_lease(
+    stack: Stack, load: Load, to: bytes, after: bytes
+):
+    database = stack.proxy("database")
+    stack.worker("one", route=Route(database=database), **PATIENT).wait()
+
+    database.lose_answer(to, after=after)
+    load.begin(make_items(), 2)
+
+    assert_sound(load)
+    assert database.lost_answers == 1
+    assert set(stack.sink.counts(load.ids).values()) == {1}
+    assert set(rows_of(load, "attempt", "crashes")) == {(1, 0)}
 
 
 def test_connections_cut_in_the_middle_of_anything_lose_nothing(stack: Stack, load: Load):
@@ -119,13 +142,13 @@ def test_a_worker_cut_off_from_the_database_is_replaced_and_writes_nothing_late(
         stack.worker("heir")
         stack.sink.wait_for(6, ids=load.ids)
     load.wait()
-    settled = list(rows_of(load))
+    settled = rows_of(load, *SETTLED)
     database.heal()
 
     assert_sound(load)
     wait_until(lambda: "another worker has taken over" in lost.tail(200).lower(), what="The late writer's refusal")
-    assert list(rows_of(load)) == settled
-    assert {attempt for *_, attempt in settled} == {2}
+    assert rows_of(load, *SETTLED) == settled
+    assert {attempt for key, attempt in rows_of(load, "node_key", "attempt") if key == "act"} == {2}
 
 
 def test_a_worker_cut_off_from_the_database_begins_no_further_effect_after_its_lease(stack: Stack, load: Load):
@@ -145,10 +168,9 @@ def test_a_worker_cut_off_from_the_database_begins_no_further_effect_after_its_l
     assert max(late) < 2.0 + 0.5 + 1.0  # a lease, a heartbeat, and a second for a busy machine
 
 
-def rows_of(load: Load) -> Iterator[tuple[object, ...]]:
-    """Yield what is stored of the firings that had an effect."""
-    rows = NodeExecution.objects.filter(execution_id__in=load.ids, node_key="act").order_by("id")
-    yield from rows.values_list("execution_id", "status", "worker", "fence", "ended_at", "attempt")
+def rows_of(load: Load, *fields: str) -> list[tuple[object, ...]]:
+    """Return what is stored of the firings."""
+    return list(NodeExecution.objects.filter(execution_id__in=load.ids).order_by("id").values_list(*fields))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from agentplatform.lib.clock import now
 from executions import leases, statements
 from executions.engine.status import NodeStatus, Status
 from executions.heartbeat import CHANNEL, Heartbeat
-from executions.leases import MAX_CRASHES, Claim, Wanted
+from executions.leases import MAX_LOSSES, Claim, Wanted
 from executions.models import Execution, NodeExecution
 from executions.plans import plan_of
 from executions.settle import settle
@@ -34,11 +34,9 @@ from tests.servers import wait_until
 
 pytestmark = pytest.mark.django_db
 
-ONLY = [Wanted("only", (), {"value": 1})]
 
-
-def claim(execution: Execution, wanted: list[Wanted] = ONLY, *, worker: str = "w1") -> list[Claim]:
-    return claim_all(execution, wanted, worker=worker)
+def claim(execution: Execution, wanted: list[Wanted] | None = None, *, worker: str = "w1") -> list[Claim]:
+    return claim_all(execution, wanted or [Wanted("only", (), {"value": 1})], worker=worker)
 
 
 def expire_all(execution: Execution) -> None:
@@ -99,7 +97,7 @@ class TestClaim:
 
     def test_counts_the_end_of_a_worker_against_a_suspect_only_once_it_has_begun(self):
         execution = make_execution()
-        for _ in range(MAX_CRASHES - 1):
+        for _ in range(MAX_LOSSES - 1):
             claim(execution)
             expire_all(execution)
 
@@ -117,7 +115,7 @@ class TestClaim:
 
     def test_blames_nobody_on_a_claim_that_was_lost(self):
         execution = make_execution()
-        for _ in range(MAX_CRASHES - 1):
+        for _ in range(MAX_LOSSES - 1):
             claim(execution)
             expire_all(execution)
         (lost,) = claim(execution)
@@ -127,6 +125,33 @@ class TestClaim:
         leases.blame([lost])
 
         assert not NodeExecution.objects.get(execution=execution).is_to_blame
+
+    def test_whose_answer_was_lost_finds_its_own(self):
+        execution, wanted = make_execution(), [Wanted("only", (number,), {}) for number in range(2)]
+        lost = claim(execution, wanted)
+
+        found = claim(execution, wanted)
+
+        assert [(one.attempt, one.crashes) for one in found] == [(1, 0)] * 2
+        assert min(one.fence for one in found) > max(one.fence for one in lost)
+        assert claim(execution, [Wanted("only", (number,), {}) for number in range(2)]) == []
+
+    def test_whose_answer_was_lost_finds_its_own_also_when_its_lease_has_run_out(self):
+        execution, wanted = make_execution(), [Wanted("only", (), {})]
+        claim(execution, wanted)
+        expire_all(execution)
+
+        (found,) = claim(execution, wanted)
+
+        assert (found.attempt, found.crashes) == (1, 0)
+
+    def test_whose_answer_was_lost_leaves_what_another_has_taken_over(self):
+        execution, wanted = make_execution(), [Wanted("only", (), {})]
+        claim(execution, wanted)
+        expire_all(execution)
+        claim(execution, worker="w2")
+
+        assert claim(execution, wanted) == []
 
     @pytest.mark.parametrize("status", sorted(set(Status) - {Status.QUEUED, Status.RUNNING, Status.WAITING}))
     def test_takes_nothing_of_an_execution_that_does_not_run(self, status):
@@ -208,6 +233,57 @@ class TestClaim:
         claim(execution, [Wanted("only", (7,), {})], worker="w2")
 
         assert Execution.objects.get(pk=execution.pk).started_at == begun
+
+
+class TestVouch:
+    def lose(self, execution: Execution, times: int) -> list[Claim]:
+        """Return claims of which each was taken over from the one before; nobody holds the last one either."""
+        lost = []
+        for number in range(times):
+            lost += claim(execution, worker=f"w{number}")
+            leases.blame(lost[-1:])
+            expire_all(execution)
+        return lost
+
+    def test_keeps_a_worker_that_lives_from_being_counted_as_lost(self):
+        execution = make_execution()
+        lost = self.lose(execution, MAX_LOSSES + 1)
+
+        for one in lost:
+            leases.vouch([one])
+        (mine,) = claim(execution)
+
+        assert (mine.crashes, mine.losses, mine.attempt) == (MAX_LOSSES + 1, 1, MAX_LOSSES + 2)
+
+    def test_says_of_which_it_has_to_be_said_again(self):
+        execution = make_execution()
+        (held,) = claim(execution)
+
+        before = leases.vouch([held])
+        expire_all(execution)
+        claim(execution, worker="w2")
+
+        # Nobody had taken it over; then it was struck out, which the next look sees.
+        assert [before, leases.vouch([held]), leases.vouch([held])] == [[held], [held], []]
+
+    def test_counts_once_however_often_it_is_said(self):
+        execution = make_execution()
+        first, *_ = self.lose(execution, MAX_LOSSES)
+        claim(execution)
+
+        for _ in range(3):
+            leases.vouch([first])
+
+        assert len(NodeExecution.objects.get().lost_fences) == MAX_LOSSES - 1
+
+    def test_changes_nothing_that_has_ended(self):
+        execution = make_execution()
+        (lost,) = self.lose(execution, 1)
+        (mine,) = claim(execution)
+        settle([make_batch(execution, [make_ended(plan_of(execution.version_id), mine)])])
+
+        assert leases.vouch([lost]) == []
+        assert NodeExecution.objects.get().lost_fences == [lost.fence]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -400,6 +476,32 @@ class TestHeartbeat:
         heartbeat.hold({claim: listener})
 
         assert listener.lost.wait(10)
+
+    def test_speaks_for_what_was_let_go_until_somebody_has_taken_it_over(self, heartbeat):
+        execution = make_execution()
+        claim = make_claim(execution)
+        heartbeat.hold({claim: Listener()})
+
+        heartbeat.let_go([claim])
+        expire_all(execution)
+        make_claim(execution, worker="w2")
+
+        wait_until(lambda: NodeExecution.objects.get().lost_fences == [], what="Its word")
+        wait_until(lambda: not heartbeat._is_needed.is_set(), what="Its rest")
+        assert NodeExecution.objects.get().crashes == 1
+
+    def test_speaks_for_nothing_where_its_process_is_to_end(self, heartbeat):
+        first, second = make_execution(), make_execution()
+        claim, other = make_claim(first), make_claim(second)
+        for execution in (first, second):
+            expire_all(execution)
+            make_claim(execution, worker="w2")
+
+        heartbeat.let_go([claim])
+        heartbeat.doom()
+        heartbeat.let_go([other])
+
+        assert not heartbeat._gone
 
     def test_does_not_take_an_end_for_a_loss(self, heartbeat):
         """Between the commit of a settle and its answer the row has ended, and its lease is still held here."""

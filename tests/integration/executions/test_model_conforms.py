@@ -38,7 +38,7 @@ from graphs.models import GraphVersion
 from tests.blocks import node
 from tests.durable.clock import Clock
 from tests.durable.database import GRACE_S, LEASE_S, Database
-from tests.durable.kept import Kept, cut_finer
+from tests.durable.kept import Kept, Row, cut_finer
 from tests.factories import make_ended, make_execution, make_published
 from tests.scale import many
 
@@ -82,6 +82,8 @@ class Both:
     ids: list[UUID] = field(default_factory=list)
     #: Each with the one in memory that stands for it.
     claims: list[tuple[Claim, Claim]] = field(default_factory=list)
+    #: What was asked for last, and by whom: the answer may be lost.
+    asked: tuple[dict[UUID, list[Wanted]], str] | None = None
 
     def one(self, options: Iterable[T]) -> T:
         return self.chance.choice(list(options))
@@ -95,7 +97,14 @@ class Both:
             execution_id: [Wanted(node.key, path, {"n": 1}) for node in self.some(self.plan.nodes) for path in PATHS]
             for execution_id in self.some(self.ids) or self.ids
         }
-        worker = self.one(["w1", "w2"])
+        self._claim(wanted, self.one(["w1", "w2"]))
+
+    def claim_again(self) -> None:
+        if self.asked:
+            self._claim(*self.asked)
+
+    def _claim(self, wanted: dict[UUID, list[Wanted]], worker: str) -> None:
+        self.asked = wanted, worker
         real, model = leases.claim(wanted, worker=worker), self.model.claim(wanted, worker=worker)
         for execution_id, granted in real.items():
             theirs = {(claim.node_key, claim.path): claim for claim in model[execution_id]}
@@ -119,6 +128,11 @@ class Both:
         pairs = self.some(self.claims, 2)
         leases.hand_back([real for real, _ in pairs], pause_s=2.0)
         self.model.hand_back([model for _, model in pairs], pause_s=2.0)
+
+    def vouch(self) -> None:
+        pairs = self.some(self.claims, 6)
+        real, model = leases.vouch([real for real, _ in pairs]), self.model.vouch([model for _, model in pairs])
+        same([one in real for one, _ in pairs], [one in model for _, one in pairs])
 
     def blame(self) -> None:
         pairs = self.some(self.claims, 4)
@@ -275,6 +289,8 @@ class Both:
 #: How likely each call is.
 WEIGHTS: dict[Callable[[Both], None], int] = {
     Both.claim: 12,
+    Both.claim_again: 2,
+    Both.vouch: 3,
     Both.settle: 10,
     Both.let_time_pass: 6,
     Both.renew: 3,
@@ -351,7 +367,7 @@ def shown(settled: Any) -> Any:
 
 
 def shown_claim(claim: Claim) -> Any:
-    return claim.attempt, claim.crashes, claim.waits, dict(claim.spent), claim.spent_microcredits
+    return claim.attempt, claim.crashes, claim.losses, claim.waits, dict(claim.spent), claim.spent_microcredits
 
 
 def shown_snapshot(seen: Snapshot | None) -> Any:
@@ -387,6 +403,7 @@ def shown_firing(row: Any, moment: Any) -> Any:
         "status": row.status,
         "attempt": row.attempt,
         "crashes": row.crashes,
+        "losses": len(row.lost if isinstance(row, Row) else row.lost_fences or ()),
         "is_to_blame": row.is_to_blame,
         "waits": row.waits,
         "lease": since(row.lease_expires_at, moment),
