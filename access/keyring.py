@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.db.models import Q
 
 from access.errors import ApiKeyInvalid, ScopeMissing
 from access.models import ApiKey
@@ -138,11 +139,27 @@ def revoke(key: ApiKey) -> ApiKey:
 def find(text: str, *, address: str) -> ApiKey | None:
     """Return the good key of this text, used from this address; None if there is none."""
     key = _good_key(_digest(text))
-    if key is None or not _is_within(address, key.networks):
+    if key is None or not is_usable_from(key, address):
         return None
     if key.last_used_at is None or key.last_used_at < now() - NOTED_EVERY:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now())
     return key
+
+
+def good_keys(digests: Collection[str]) -> dict[str, ApiKey]:
+    """Return the good keys of the texts with these digests, by digest."""
+    if not digests:
+        return {}
+    is_old = Q(old_digest__in=digests, old_until__gt=now()) & ~Q(old_digest="")
+    found: dict[str, ApiKey] = {}
+    for key in ApiKey.objects.good().filter(Q(digest__in=digests) | is_old):
+        found |= {key.digest: key} | ({key.old_digest: key} if key.old_until and key.old_until > now() else {})
+    return found
+
+
+def is_usable_from(key: ApiKey, address: str) -> bool:
+    """Say whether a key may be used from this address."""
+    return _is_within(address, key.networks)
 
 
 def _good_key(digest: str) -> ApiKey | None:
@@ -153,6 +170,7 @@ def _good_key(digest: str) -> ApiKey | None:
     if row is None:
         return None
     key: ApiKey = ApiKey.from_db(connection.alias, KEY_FIELDS, row[: len(KEY_FIELDS)])
+    key.found_by = digest
     key.owner = get_user_model().from_db(connection.alias, OWNER_FIELDS, row[len(KEY_FIELDS) :])
     return key
 

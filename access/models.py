@@ -55,6 +55,9 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
 
+    #: The digest of the text that it was found by, which may be the one before.
+    found_by: str = ""
+
     objects = ApiKeyQuerySet.as_manager()
 
     class Meta:

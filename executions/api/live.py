@@ -15,8 +15,9 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.routers import SimpleRouter
 
+from access.passes import pass_of
+from access.scopes import Scope
 from executions.engine.live import LAST_KINDS
-from executions.errors import TooManyReaders
 from executions.live import stream
 from executions.models import Execution, LiveEvent
 from executions.serializers.live import AskEventsSerializer, LivePageSerializer
@@ -75,17 +76,17 @@ class LiveEventViewSet(viewsets.GenericViewSet[Execution]):
         ask = AskEventsSerializer(data=_asked(request))
         ask.is_valid(raise_exception=True)
         after, wait_s = ask.validated_data["after"], ask.validated_data.get("wait")
-        if stream.is_full():
-            raise TooManyReaders
-        if wait_s is not None:
-            return StreamingHttpResponse(
-                stream.long_poll(execution.pk, after, wait_s=wait_s), content_type="application/json", headers=NO_BUFFER
-            )
-        if LiveEvent.objects.filter(execution_id=execution.pk, number__lte=after, kind__in=LAST_KINDS).exists():
+        if (
+            wait_s is None
+            and LiveEvent.objects.filter(execution_id=execution.pk, number__lte=after, kind__in=LAST_KINDS).exists()
+        ):
             return HttpResponse(status=status.HTTP_204_NO_CONTENT)
-        return StreamingHttpResponse(
-            stream.server_sent(execution.pk, after), content_type="text/event-stream", headers=NO_BUFFER
-        )
+        reader = stream.Reader(pass_of(request, scope=Scope.EXECUTIONS_READ), stream.take_place())
+        if wait_s is not None:
+            polled = stream.long_poll(execution.pk, after, reader, wait_s=wait_s)
+            return StreamingHttpResponse(polled, content_type="application/json", headers=NO_BUFFER)
+        told = stream.server_sent(execution.pk, after, reader)
+        return StreamingHttpResponse(told, content_type="text/event-stream", headers=NO_BUFFER)
 
 
 def _asked(request: Request) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -22,6 +22,7 @@ from redis import RedisError
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
+from access.passes import Pass, still_good
 from agentplatform.lib.cancelling import end_if_cancelled
 from executions.live import reading
 from executions.live.pieces import channel_of
@@ -39,6 +40,8 @@ AWAY_S = 2.0
 KEPT_BYTES = 128 * 1024
 #: A page of earlier events has at most so much, and at least one event.
 PAGE_BYTES = 64 * 1024
+#: What let readers in is asked again so often whether it still would.
+ADMITTED_S = 3.0
 #: A reader that takes nothing for so long is left: it may come again, and go on where it was.
 STALLED_S = 60.0
 #: So often is looked whether something else is to be listened to.
@@ -118,6 +121,14 @@ class Kept:
         return bool(done)
 
 
+class Admitted:
+    """What let readers in, and whether it still would."""
+
+    def __init__(self) -> None:
+        self.readers = 0
+        self.is_refused = False
+
+
 class Hub:
     """Looks at what is watched in this process, as long as anything is."""
 
@@ -128,6 +139,8 @@ class Hub:
         self._looker = ThreadPoolExecutor(1, thread_name_prefix="live-look")
         self._pager = ThreadPoolExecutor(1, thread_name_prefix="live-page")
         self._looking: asyncio.Task[None] | None = None
+        self._admitted: dict[Pass, Admitted] = {}
+        self._asked_again_at = 0.0
         #: What is handed to a reader that does not take it, and since when.
         self._giving: dict[asyncio.Task[Any], float] = {}
 
@@ -146,6 +159,18 @@ class Hub:
             if not kept.readers:
                 del self._kept[execution_id]
                 self._has_more.set()
+
+    @contextmanager
+    def admitted(self, shown: Pass) -> Iterator[Admitted]:
+        """Yield whether what let a reader in still would: that is asked again every few seconds as long as they stay."""
+        admitted = self._admitted.setdefault(shown, Admitted())
+        admitted.readers += 1
+        try:
+            yield admitted
+        finally:
+            admitted.readers -= 1
+            if not admitted.readers and self._admitted.get(shown) is admitted:
+                del self._admitted[shown]
 
     @contextmanager
     def giving(self) -> Iterator[None]:
@@ -191,6 +216,7 @@ class Hub:
     async def _look_and_pause(self) -> None:
         try:
             pause_s = await self._look()
+            await self._ask_again()
         except (OperationalError, InterfaceError) as error:
             logger.warning("Live events wait for the database: %s", error)
             pause_s = AWAY_S
@@ -219,6 +245,20 @@ class Hub:
                 kept.due_at = 0.0 if len(told) == AT_ONCE else loop.time() + kept.pause_s
         waits = [one.due_at - loop.time() for one in self._kept.values() if not one.is_over]
         return max(min(waits, default=LONGEST_PAUSE_S), took_s / LARGEST_SHARE)
+
+    async def _ask_again(self) -> None:
+        """Find those whom nothing would let in any more, all in one look, and wake them."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._asked_again_at + ADMITTED_S:
+            return
+        self._asked_again_at = loop.time()
+        passes = list(self._admitted)
+        good = await loop.run_in_executor(self._looker, _still_good, passes)
+        refused = [self._admitted.pop(one) for one in passes if one not in good and one in self._admitted]
+        for one in refused:
+            one.is_refused = True
+        for kept in self._kept.values() if refused else ():
+            kept.wake()
 
     def _leave_behind(self, since: float) -> None:
         """Give up on readers that have taken nothing since then."""
@@ -268,6 +308,11 @@ def _look(due: Mapping[UUID, int]) -> dict[UUID, list[Told]]:
 def _read(execution_id: UUID, after: int) -> list[Told]:
     with _own_connection():
         return reading.read({execution_id: after}).get(execution_id, [])
+
+
+def _still_good(passes: Collection[Pass]) -> set[Pass]:
+    with _own_connection():
+        return still_good(passes)
 
 
 def _close_own() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -11,8 +14,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
 
+from access import keyring
+from access.models import ApiKey
 from blocks import registry
 from executions import invariants, services
 from executions.engine.spec import LinkSpec
@@ -23,6 +29,7 @@ from tests.acceptance.probes import EFFECTS_FILE, PROBES, Act
 from tests.blocks import node
 from tests.factories import make_published, make_user
 from tests.live import ENDS, get, path_of, stream, token_of
+from tests.scale import long
 from tests.servers import Web, environment_of_processes, running_web, running_worker, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -279,14 +286,68 @@ class TestReaders:
 
     def test_beyond_the_limit_are_told_to_come_again(self, web: Web) -> None:
         execution = start(one_way(Act, seconds=60.0), number=7)
-        token = token_for(execution)
+        path, token = path_of(execution.pk), token_for(execution)
 
-        with running_web(extra_env={"AGENTPLATFORM_MAX_EVENT_READERS": "2"}) as there, ExitStack() as readers:
-            for _ in range(2):
-                next(readers.enter_context(stream(there, path_of(execution.pk), token)).events())
-            status, problem = get(there, path_of(execution.pk), token)
+        with running_web(extra_env={"AGENTPLATFORM_MAX_EVENT_READERS": "3"}) as there, ExitStack() as readers:
 
+            def come(_: int) -> int:
+                return readers.enter_context(stream(there, path, token)).status
+
+            with ThreadPoolExecutor(16) as at_once:
+                came = Counter(at_once.map(come, range(16)))
+            status, problem = get(there, path, token)
+            readers.close()
+            wait_until(lambda: get(there, f"{path}?wait=0", token)[0] == 200, what="A place that is free again")
+
+        assert came == {200: 3, 503: 13}
         assert (status, problem["code"]) == (503, "TOO_MANY_READERS")
+
+    @pytest.mark.parametrize(
+        "let_in_no_more",
+        [
+            pytest.param(lambda key: keyring.revoke(key), id="revoked"),
+            pytest.param(
+                lambda key: get_user_model().objects.filter(pk=key.owner_id).update(is_active=False),
+                id="deactivated",
+                marks=long,
+            ),
+            pytest.param(
+                lambda key: ApiKey.objects.filter(pk=key.pk).update(networks=["203.0.113.0/24"]), id="from-elsewhere"
+            ),
+        ],
+    )
+    def test_whom_nothing_lets_in_any_more_are_told_nothing_further(self, web: Web, let_in_no_more: Any) -> None:
+        execution = start(one_way(Act, seconds=60.0), number=7)
+        path, token = path_of(execution.pk), token_for(execution)
+        key = ApiKey.objects.get(prefix=token[:9])
+        wait_until(lambda: get(web, f"{path}?wait=0", token)[1]["last_id"] == 5)
+
+        polling = f"{path}?wait=60&after=5"
+        with stream(web, path, token) as opened, stream(web, polling, token, timeout_s=30.0) as polled:
+            events = opened.events()
+            seen = [next(events) for _ in range(5)]
+            let_in_no_more(key)
+            seen += events
+            # Both end by themselves, long before what they follow.
+            assert not Execution.objects.get(pk=execution.pk).is_final
+            assert json.load(polled.response) == {"events": [], "last_id": 5, "is_over": False}
+
+        assert numbers(seen) == [1, 2, 3, 4, 5]
+        assert get(web, path, token)[0] in (401, 403)
+
+    def test_whose_key_is_good_go_on_when_another_is_revoked(self, web: Web) -> None:
+        execution = start(one_way(Act, seconds=60.0), number=7)
+        path, token = path_of(execution.pk), token_for(execution)
+        other = token_for(execution)
+
+        with stream(web, path, token) as opened, stream(web, path, other) as revoked:
+            seen = [next(opened.events())]
+            keyring.revoke(ApiKey.objects.get(prefix=other[:9]))
+            list(revoked.events())
+            services.cancel(execution)
+            seen += opened.events()
+
+        assert seen[-1]["type"] == "execution.cancelled"
 
     def test_go_on_when_the_database_has_cut_them_off(self, web: Web) -> None:
         execution = start(one_way(Act, seconds=2.0), number=7)

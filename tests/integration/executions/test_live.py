@@ -18,7 +18,8 @@ from executions import invariants, services, statements, waits
 from executions.endings import end_stopped
 from executions.engine.spec import LinkSpec
 from executions.engine.status import NodeStatus, Status
-from executions.live import hub, reading
+from executions.errors import TooManyReaders
+from executions.live import hub, reading, stream
 from executions.live.hub import Hub, Kept
 from executions.live.reading import MAX_EVENT_BYTES, Told
 from executions.models import Execution, LiveEvent, NodeExecution, StatusNote
@@ -352,6 +353,21 @@ async def test_a_reader_that_takes_nothing_is_left_behind():
     with pytest.raises(asyncio.CancelledError):
         await stalled
     assert goes_on
+
+
+def test_a_place_that_nobody_comes_to_is_free_again(settings, monkeypatch):
+    settings.AGENTPLATFORM_MAX_EVENT_READERS = 2
+    monkeypatch.setattr(stream, "_places", {})
+    monkeypatch.setattr(stream, "TAKEN_S", 0.0)
+    reads = stream.take_place()
+
+    with reads.kept():
+        stream.take_place()
+        stream.take_place()
+        monkeypatch.setattr(stream, "TAKEN_S", 60.0)
+        stream.take_place()
+        with pytest.raises(TooManyReaders):
+            stream.take_place()
 
 
 async def test_what_nobody_watches_any_more_is_listened_to_by_nobody():
