@@ -8,6 +8,8 @@ from django.views import defaults
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Answer for an address that is none."""
+    if request.path.startswith("/webhooks/"):
+        return _problem(404, "NOT_FOUND", "There is nothing at this address.", "Send to the `url` as it was given.")
     if not request.path.startswith("/api/"):
         return defaults.page_not_found(request, exception)
     return _problem(

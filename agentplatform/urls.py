@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import DefaultRouter
 
 from access.api import router as access_router
 from agentplatform import health
 from agentplatform.api import Root
+from agentplatform.docs import Docs
 from executions.api.bulk import router as bulk_router
 from executions.api.executions import router as executions_router
 from executions.api.explain import router as explain_router
@@ -48,7 +49,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include(api.urls)),
     path("api/schema/", SpectacularAPIView.as_view(api_version="1"), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", Docs.as_view(url_name="schema"), name="docs"),
     path("webhooks/<uuid:webhook_id>", receive_webhook, name="webhook"),
     path("oauth/callback", come_back, name="oauth-callback"),
     path("healthz", health.alive),

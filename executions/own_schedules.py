@@ -186,7 +186,11 @@ def _check_timing(schedule: Schedule) -> None:
     path = "every_s" if schedule.kind == ScheduleKind.INTERVAL else "cron"
     if gap < least:
         hint = "The operator sets the limit with AGENTPLATFORM_MIN_SCHEDULE_INTERVAL_S."
-        raise ScheduleInvalid(f"It would be due after {gap}; the shortest is {least}.", path=path, hint=hint)
+        raise ScheduleInvalid(
+            f"It would be due after {gap.total_seconds():g} s; the shortest is {least.total_seconds():g} s.",
+            path=path,
+            hint=hint,
+        )
     if schedule.jitter_s > gap.total_seconds():
         raise ScheduleInvalid(f"That is longer than from one time to the next, {gap}.", path="jitter_s")
 

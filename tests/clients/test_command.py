@@ -146,6 +146,25 @@ class TestRun:
 
         assert shell.json("run", graph.name, "--inputs-file", "inputs.yaml")["outputs"] == {"result": [1, 2]}
 
+    def test_changes_nothing_where_the_document_has_problems(self, shell: Shell) -> None:
+        path = shell.write("bad.yaml", {**SHORTEN, "links": [{**SHORTEN["links"][0], "source_name": "nothing"}]})
+
+        code, _, err = shell("run", path)
+
+        assert code == 2
+        assert "UNKNOWN_PIN" in err
+        assert "It has: output, error." in err
+        assert not Graph.objects.filter(owner=shell.user).exists()
+
+    def test_says_once_what_is_wrong(self, shell: Shell) -> None:
+        path = shell.write("cut.yaml", SHORTEN)
+
+        code, _, err = shell("run", path)
+
+        assert code == 2
+        assert err.count("The input 'text' is missing.") == 1
+        assert "inputs.text" in err
+
     def test_leaves_off_in_time(self, shell: Shell) -> None:
         graph = graph_of(shell, seconds=60.0)
 

@@ -286,11 +286,16 @@ def asked(text: str, method: str, at: str) -> Any:
     return getattr(client, method)(path_of(at, UNKNOWN), {} if method != "get" else None, format="json")
 
 
-@pytest.mark.parametrize("at", ["/api/schema/", "/api/docs/"])
-def test_the_description_of_the_api_is_for_whoever_may_ask_it(at):
+@pytest.mark.parametrize(("at", "nobody"), [("/api/schema/", 401), ("/api/docs/", 302)])
+def test_the_description_of_the_api_is_for_whoever_may_ask_it(at, nobody):
     client = APIClient(headers={"Authorization": f"Bearer {make_key(make_user())}"})
+    wrong = APIClient(headers={"Authorization": "Bearer wrong"})
 
-    assert (APIClient().get(at).status_code, client.get(at).status_code) == (401, 200)
+    assert [one.get(at).status_code for one in (APIClient(), wrong, client)] == [nobody, 401, 200]
+
+
+def test_who_opens_the_description_in_a_browser_is_asked_to_log_in():
+    assert APIClient().get("/api/docs/")["Location"] == "/admin/login/?next=/api/docs/"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -646,3 +646,9 @@ def test_a_secret_is_stored_sealed():
 
     assert stored.secret == Sealed(sender.secret)
     assert sender.secret not in repr(stored.__dict__)
+
+
+def test_an_address_that_is_nearly_one_is_answered_as_all_others_are():
+    answer = make_sender().post(b"{}", {}), Client().post(f"/webhooks/{uuid4()}/", b"{}", "application/json")
+
+    assert [(one.status_code, one.json()["code"]) for one in answer] == [(401, "SIGNATURE_INVALID"), (404, "NOT_FOUND")]

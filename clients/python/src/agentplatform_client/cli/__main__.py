@@ -85,9 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _tell(error: Exception, printer: Printer) -> None:
     printer.note(f"agentplatform: {error}")
     if isinstance(error, ApiError):
+        told = {error.message, ""}
         for one in error.errors:
-            printer.note(f"  {one.get('path', '')}: {one.get('message', '')}")
-        if error.hint:
+            where, hint = one.get("path", ""), one.get("hint", "")
+            printer.note(f"  {where}" if one["message"] in told else f"  {where}: {one['message']} {hint}".rstrip())
+        # Where several things are wrong, this one only says so.
+        if error.hint and len(error.errors) < 2:
             printer.note(f"  {error.hint}")
 
 

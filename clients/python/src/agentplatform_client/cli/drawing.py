@@ -45,7 +45,7 @@ def bring_in(client: Client, asked: Namespace, printer: Printer) -> int:
 def apply(client: Client, asked: Namespace, printer: Printer) -> int:
     """Make the platform's graphs as the documents say, and publish what changed."""
     changes = list(folder.compare(client, folder.read(asked.paths), prunes=asked.prune))
-    is_sound = _tell_problems(changes, printer)
+    is_sound = not tell_problems(changes, printer)
     done = []
     # All or nothing is done of what can be known before.
     if is_sound:
@@ -64,17 +64,17 @@ def apply(client: Client, asked: Namespace, printer: Printer) -> int:
 def diff(client: Client, asked: Namespace, printer: Printer) -> int:
     """Show how the documents differ from what the platform has."""
     changes = list(folder.compare(client, folder.read(asked.paths), prunes=asked.prune))
-    is_sound = _tell_problems(changes, printer)
+    is_sound = not tell_problems(changes, printer)
     differing = [change for change in changes if change.action in ("create", "update", "archive")]
     data = [{"graph": change.name, "action": change.action, "diff": change.as_diff()} for change in differing]
     printer.result(data, [line for one in data for line in one["diff"]])
     return codes.USAGE if not is_sound else codes.FAILED if differing else codes.SUCCEEDED
 
 
-def _tell_problems(changes: list[Change], printer: Printer) -> bool:
-    """Say what keeps documents from being published. Return whether nothing does."""
+def tell_problems(changes: list[Change], printer: Printer) -> bool:
+    """Say what keeps documents from being published. Return whether anything does."""
     told: list[Any] = [(change, problem) for change in changes for problem in change.problems]
     for change, problem in told:
         where = change.document.path if change.document else change.name
         printer.note(f"{where}: {problem['message']} ({problem['code']}, {problem['path']}) {problem['hint']}".rstrip())
-    return not told
+    return bool(told)

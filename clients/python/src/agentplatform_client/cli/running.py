@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from agentplatform_client import executions, folder, graphs
-from agentplatform_client.cli import codes, many
+from agentplatform_client.cli import codes, drawing, many
 from agentplatform_client.cli.naming import find_graph, id_of
 from agentplatform_client.cli.printing import Printer, execution_lines
 from agentplatform_client.client import FINAL, Client
@@ -180,6 +180,8 @@ def _graph_in_file(client: Client, named: str, printer: Printer) -> str | None:
         return None
     (document,) = folder.read([path])
     (change,) = folder.compare(client, [document])
+    if drawing.tell_problems([change], printer):
+        raise UsageError(f"{path} can not be run as it is. Nothing was changed.")
     if change.action != "keep":
         number = folder.carry_out(client, change)
         printer.note(f"{document.name}: version {number} is as {path} says.")
