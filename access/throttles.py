@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import cache
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from redis import Redis
 from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from access.counting import shared
 from access.models import ApiKey
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 60
-TIMEOUT_S = 0.5
 
 
 class PerMinute(BaseThrottle):
@@ -60,13 +58,8 @@ class PerMinute(BaseThrottle):
 
 
 def _count(keys: list[str]) -> list[int]:
-    with _redis().pipeline(transaction=False) as pipe:
+    with shared().pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.incr(key)
             pipe.expire(key, 2 * WINDOW_S)
         return [int(answer) for answer in pipe.execute()[::2]]
-
-
-@cache
-def _redis() -> Redis:
-    return Redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)

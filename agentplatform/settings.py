@@ -319,6 +319,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "Agents, drawn and watched",
     "SITE_SYMBOL": "account_tree",
     "SHOW_VIEW_ON_SITE": False,
+    "LOGIN": {"form": "access.login_form.LoginForm"},
     "ENVIRONMENT": "agentplatform.console.environment",
     "DASHBOARD_CALLBACK": "agentplatform.console.dashboard",
     "SIDEBAR": {"navigation": "agentplatform.console.navigation"},
@@ -339,6 +340,11 @@ UNFOLD = {
     },
 }
 LOGIN_URL = "admin:login"
+AUTHENTICATION_BACKENDS = ["access.backends.CountedBackend"]  # guesses are counted where the password is looked at
+AGENTPLATFORM_LOGIN_TRIES = env_int(
+    "AGENTPLATFORM_LOGIN_TRIES", 5, minimum=0
+)  # of one name from one address; 0 counts nothing
+AGENTPLATFORM_LOGIN_WAIT_S = env_int("AGENTPLATFORM_LOGIN_WAIT_S", 900, minimum=1)  # from the first of them on
 
 # --- Files ---
 STATIC_URL = "static/"

@@ -8,7 +8,7 @@ import pytest
 import redis
 from rest_framework.test import APIClient
 
-from access import throttles
+from access import counting
 from tests.factories import make_key, make_user
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ ME = "/api/v1/me/"
 def counted(settings: Any, redis_url: str) -> None:
     settings.AGENTPLATFORM_REQUESTS_PER_MINUTE = 3
     settings.AGENTPLATFORM_REQUESTS_OF_OWNER_FACTOR = 2
-    throttles._redis.cache_clear()
+    counting.shared.cache_clear()
     redis.Redis.from_url(redis_url).flushdb()
 
 
@@ -64,12 +64,12 @@ def test_all_keys_of_an_owner_count_together_and_nobody_elses():
 
 def test_nobody_is_kept_out_because_redis_is_away(settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    throttles._redis.cache_clear()
+    counting.shared.cache_clear()
     client = client_of(make_user())
 
     answers = [client.get(ME).status_code for _ in range(5)]
 
-    throttles._redis.cache_clear()
+    counting.shared.cache_clear()
     assert answers == [200] * 5
 
 
