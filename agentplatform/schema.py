@@ -58,11 +58,25 @@ IF_NONE_MATCH = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="An `ETag`: it is shown only if it is not so any more (else 304).",
 )
+#: What fields of a body have to do with each other, by the name of its schema.
+TOGETHER = {
+    "Start": {"oneOf": [{"required": ["graph"]}, {"required": ["version"]}]},
+    "Try": {"oneOf": [{"required": ["sample"]}, {"required": ["payload"]}]},
+    "WebhookAsk": {"not": {"required": ["scheme", "provider"]}},
+}
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
 
 class TaggedSchema(AutoSchema):
-    """Describes the headers of what can be edited."""
+    """Describes the headers of what can be edited, and that a filter has something to say."""
+
+    def _get_filter_parameters(self) -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]] = super()._get_filter_parameters()
+        for one in parameters:
+            schema = one["schema"]
+            if schema.get("type") == "string" and not schema.keys() & {"enum", "format"}:
+                schema["minLength"] = 1
+        return parameters
 
     def get_override_parameters(self) -> list[Any]:
         """Return the headers that an operation takes and answers with."""
@@ -84,6 +98,8 @@ def describe_refusals(result: dict[str, Any], generator: Any, request: Any, publ
                 operation["responses"].setdefault("default", REFUSAL)
                 if any(one.get("name") == etags.IF_NONE_MATCH for one in operation.get("parameters", ())):
                     operation["responses"]["304"] = {"description": "You have it as it is."}
+    for name, rule in TOGETHER.items():
+        result["components"]["schemas"][name] |= rule
     _single_types(result)
     _blank_answers(result)
     return result

@@ -32,12 +32,14 @@ def limit_own(
     return budgets.limit(scope, _own(owner_id, scope, scope_id), limit_microcredits, owner_id=owner_id, period=period)
 
 
-def change(budget: Budget, *, limit_microcredits: int) -> Budget:
-    """Set another limit. What was spent stays spent.
+def change(budget: Budget, *, limit_microcredits: int | None = None) -> Budget:
+    """Set another limit, if there is one. What was spent stays spent.
 
     Raises:
         AmountInvalid: it is no amount from nothing up.
     """
+    if limit_microcredits is None:
+        return budget
     return budgets.limit(
         BudgetScope(budget.scope),
         budget.scope_id,

@@ -180,7 +180,11 @@ class GraphViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
     @extend_schema(
         parameters=[
             OpenApiParameter("format", str, enum=["json", "yaml"]),
-            OpenApiParameter("version", int, description="The number of a version; else what is drawn now."),
+            OpenApiParameter(
+                "version",
+                {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+                description="The number of a version; else what is drawn now.",
+            ),
         ],
         responses=OpenApiResponse(GraphFile),
         filters=False,

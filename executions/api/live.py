@@ -20,7 +20,7 @@ from access.scopes import Scope
 from executions.engine.live import LAST_KINDS
 from executions.live import stream
 from executions.models import Execution, LiveEvent
-from executions.serializers.live import AskEventsSerializer, LivePageSerializer
+from executions.serializers.live import MOST_NUMBER, AskEventsSerializer, LivePageSerializer
 
 NO_BUFFER = {
     "Cache-Control": "no-cache, no-transform",
@@ -53,7 +53,7 @@ class LiveEventViewSet(viewsets.GenericViewSet[Execution]):
             OpenApiParameter("execution_id", OpenApiTypes.UUID, OpenApiParameter.PATH),
             OpenApiParameter(
                 "Last-Event-ID",
-                OpenApiTypes.INT,
+                {"type": "integer", "minimum": 0, "maximum": MOST_NUMBER},
                 OpenApiParameter.HEADER,
                 description="As `after`; what a browser sends by itself when its stream has broken off.",
             ),

@@ -33,6 +33,8 @@ from executions.serializers.money import (
 from graphs import services as graph_services
 from graphs.models import Graph, GraphVersion
 
+MOST_VERSION = 2**31 - 1
+
 
 class NewestByNumber(PagesById):
     """Pages by a number that grows, the newest first."""
@@ -153,7 +155,11 @@ class EstimateViewSet(viewsets.GenericViewSet[Graph]):
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("version", int, description="The number of a published version; else the latest."),
+            OpenApiParameter(
+                "version",
+                {"type": "integer", "minimum": 1, "maximum": MOST_VERSION},
+                description="The number of a published version; else the latest.",
+            ),
             OpenApiParameter("graph_id", OpenApiTypes.UUID, OpenApiParameter.PATH),
         ],
         responses=OpenApiResponse(EstimateSerializer, "By what it cost before, or by the prices where it never ran."),
@@ -167,7 +173,7 @@ class EstimateViewSet(viewsets.GenericViewSet[Graph]):
 
 
 class _VersionAsk(serializers.Serializer[Any]):
-    version = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
+    version = serializers.IntegerField(required=False, min_value=1, max_value=MOST_VERSION)
 
 
 def _version(graph: Graph, asked: dict[str, Any]) -> GraphVersion:

@@ -109,10 +109,10 @@ class BudgetSerializer(serializers.ModelSerializer[Budget]):
 
 
 class LimitSerializer(serializers.Serializer[Any]):
-    """Another limit."""
+    """Another limit; without one it stays as it is."""
 
     limit_microcredits = serializers.IntegerField(
-        min_value=0, max_value=MOST_MICROCREDITS, help_text="Millionths of a US dollar."
+        required=False, min_value=0, max_value=MOST_MICROCREDITS, help_text="Millionths of a US dollar."
     )
 
 

@@ -8,11 +8,22 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from executions.engine.outgoing import KINDS, OutgoingEvent
 from executions.models import OutgoingDelivery, Subscription
 from executions.models.subscription import MAX_EVENT, MAX_URL
 from executions.own_subscriptions import MAX_NAME
 from executions.own_webhooks import LONGEST_OVERLAP, OVERLAP
 from executions.serializers.webhooks import StrictBooleanField
+
+
+@extend_schema_field({"type": "string", "enum": [*KINDS, *OutgoingEvent]})
+class EventField(serializers.CharField):
+    """An event that is told, or a kind of them."""
+
+
+@extend_schema_field({"type": "string", "pattern": "^https?://", "minLength": 1, "maxLength": MAX_URL})
+class AddressField(serializers.CharField):
+    """An address to send to."""
 
 
 class SubscriptionSerializer(serializers.ModelSerializer[Subscription]):
@@ -71,11 +82,11 @@ class SubscriptionAskSerializer(serializers.Serializer[Any]):
     """A new subscription."""
 
     name = serializers.CharField(max_length=MAX_NAME)
-    url = serializers.CharField(
+    url = AddressField(
         max_length=MAX_URL, help_text="Where to send to: a public https address, or a private one the operator allows."
     )
     events = serializers.ListField(
-        child=serializers.CharField(max_length=MAX_EVENT),
+        child=EventField(max_length=MAX_EVENT),
         required=False,
         help_text="Such as `execution.failed`, or a kind, such as `approval`. Empty: everything is told.",
     )
@@ -89,7 +100,7 @@ class SubscriptionChangeSerializer(SubscriptionAskSerializer):
     """What of a subscription can be changed."""
 
     name = serializers.CharField(max_length=MAX_NAME, required=False)
-    url = serializers.CharField(max_length=MAX_URL, required=False)
+    url = AddressField(max_length=MAX_URL, required=False)
 
 
 class SubscriptionRotateSerializer(serializers.Serializer[Any]):

@@ -18,6 +18,7 @@ from integrations.providers import ProviderUnknown
 from integrations.signatures import LONGEST_SECRET, SignatureScheme
 
 SCHEMES = [scheme.value for scheme in SignatureScheme]
+SENDERS = [one.name.value for one in providers.ALL if one.signature_scheme]
 
 
 class StrictBooleanField(serializers.BooleanField):
@@ -25,6 +26,11 @@ class StrictBooleanField(serializers.BooleanField):
 
     TRUE_VALUES = {True}
     FALSE_VALUES = {False}
+
+
+@extend_schema_field({"type": "string", "enum": SENDERS})
+class SenderField(serializers.CharField):
+    """A provider that sends webhooks."""
 
 
 class WebhookSerializer(serializers.ModelSerializer[Webhook]):
@@ -105,7 +111,7 @@ class WebhookAskSerializer(_Settings):
 
     graph = serializers.UUIDField(help_text="Its latest published version is started.")
     scheme = serializers.ChoiceField(choices=SCHEMES, required=False, help_text="How deliveries are signed.")
-    provider = serializers.CharField(required=False, help_text="Instead of a scheme: who sends, such as `github`.")
+    provider = SenderField(required=False, help_text="Instead of a scheme: who sends, such as `github`.")
     secret = serializers.CharField(
         required=False,
         write_only=True,

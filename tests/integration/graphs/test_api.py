@@ -303,3 +303,10 @@ class TestBlocks:
 
     def test_that_is_not_there_is_not_found(self, api):
         assert api.get("/api/v1/blocks/nothing/").status_code == 404
+
+
+@pytest.mark.parametrize("value", ["1", "no", "banana", "true&is_archived=x"])
+def test_a_filter_of_yes_or_no_takes_nothing_else_for_all(api, value):
+    refused = api.get(f"{GRAPHS}?is_archived={value}")
+
+    assert (refused.status_code, refused.data["errors"][0]["path"]) == (400, "is_archived")

@@ -193,6 +193,9 @@ class EventSent(TypedDict):
     firings: int
 
 
+EventsEnum: TypeAlias = 'Literal["execution", "approval", "decision", "execution.started", "execution.succeeded", "execution.failed", "execution.cancelled", "execution.budget_exceeded", "approval.requested", "approval.answered", "approval.timed_out", "approval.cancelled", "decision.requested", "decision.answered", "decision.timed_out", "decision.cancelled"]'
+
+
 class Execution(TypedDict):
     """An execution in a list: whose, how far, and what it cost."""
 
@@ -838,7 +841,7 @@ class SubscriptionAsk(TypedDict):
 
     name: str
     url: str
-    events: NotRequired[list[str]]
+    events: NotRequired[list[EventsEnum]]
     graph: NotRequired[str | None]
     is_enabled: NotRequired[bool]
 
@@ -973,5 +976,8 @@ class WebhookAsk(TypedDict):
     is_enabled: NotRequired[bool]
     graph: str
     scheme: NotRequired[SchemeEnum]
-    provider: NotRequired[str]
+    provider: NotRequired[WebhookAskProviderEnum]
     secret: NotRequired[str]
+
+
+WebhookAskProviderEnum: TypeAlias = 'Literal["openai", "github", "slack"]'
