@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -40,7 +42,8 @@ def refusal(status: int, code: str, **headers: str) -> httpx2.Response:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited before each further try; nobody really waits."""
     waited: list[float] = []
-    monkeypatch.setattr("agentplatform_client.client.time.sleep", waited.append)
+    # Its own name for the module, as other threads of this process sleep too.
+    monkeypatch.setattr("agentplatform_client.client.time", SimpleNamespace(sleep=waited.append, monotonic=monotonic))
     return waited
 
 

@@ -189,7 +189,7 @@ class TestAnAnswer:
         assert again.status_code == 200
 
     def test_comes_too_late(self, api, execution):
-        late = make_wait(execution, due_at=now() - timedelta(seconds=1))
+        late = make_wait(execution, due_at=now() - timedelta(minutes=1))
         ended = make_wait(make_execution(owner_id=execution.owner_id, status=Status.CANCELLED))
 
         refused = [answer(api, wait, approved=True) for wait in (late, ended)]

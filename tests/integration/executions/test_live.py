@@ -81,7 +81,7 @@ def kinds(execution: Execution, after: int = 0) -> list[str]:
 
 def run_out(execution: Execution) -> None:
     """Let the lease of whatever runs be over."""
-    NodeExecution.objects.filter(execution=execution).update(lease_expires_at=now() - timedelta(seconds=1))
+    NodeExecution.objects.filter(execution=execution).update(lease_expires_at=now() - timedelta(minutes=1))
 
 
 class TestLooking:

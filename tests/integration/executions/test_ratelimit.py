@@ -60,7 +60,7 @@ def test_goes_on_at_its_turn_and_asks_once(server):
     (wait,) = Wait.objects.filter(execution_id=execution.pk)
 
     server.delete(f"limit:{{{Forecast.rate_limiter.key}}}:turns")
-    Wait.objects.open().update(due_at=now() - timedelta(seconds=1))
+    Wait.objects.open().update(due_at=now() - timedelta(minutes=1))
     waits.time_out()
     ended = work_off(execution)
 
@@ -101,7 +101,7 @@ def test_lets_its_worker_go_for_a_slot_and_gets_it_in_its_turn(server, monkeypat
     key = f"limit:{{{Scarce.rate_limiter.key}}}"
     stood = server.zrange(f"{key}:line", 0, -1), server.zcard(f"{key}:away")
     server.delete(f"{key}:slots", f"{key}:line")
-    Wait.objects.open().update(due_at=now() - timedelta(seconds=1))
+    Wait.objects.open().update(due_at=now() - timedelta(minutes=1))
     waits.time_out()
     ended = work_off(execution)
 

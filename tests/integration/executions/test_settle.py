@@ -76,7 +76,7 @@ def failed(execution: Execution, claim: leases.Claim) -> Ended:
 
 
 def run_out(execution: Execution) -> None:
-    NodeExecution.objects.filter(execution=execution).update(lease_expires_at=now() - timedelta(seconds=1))
+    NodeExecution.objects.filter(execution=execution).update(lease_expires_at=now() - timedelta(minutes=1))
 
 
 class TestSettle:

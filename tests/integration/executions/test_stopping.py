@@ -79,7 +79,7 @@ def make_wait(execution: Execution, key: str = "a", kind: WaitKind = WaitKind.AP
 
 
 def run_out(execution: Execution) -> None:
-    NodeExecution.objects.filter(execution=execution).update(lease_expires_at=now() - timedelta(seconds=1))
+    NodeExecution.objects.filter(execution=execution).update(lease_expires_at=now() - timedelta(minutes=1))
 
 
 @pytest.fixture

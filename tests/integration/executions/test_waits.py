@@ -67,7 +67,7 @@ def answer(execution: Execution, reply: Reply = YES) -> Wait:
 
 def let_pass(execution: Execution) -> None:
     """Let the time of the open wait be over."""
-    Wait.objects.filter(execution_id=execution.pk).open().update(due_at=now() - timedelta(seconds=1))
+    Wait.objects.filter(execution_id=execution.pk).open().update(due_at=now() - timedelta(minutes=1))
 
 
 def firing(execution: Execution, key: str = "ask") -> NodeExecution:
