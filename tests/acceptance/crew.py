@@ -54,7 +54,9 @@ class Crew:
 
     def effects(self) -> Counter[str]:
         """Return how often each firing had its effect."""
-        lines = self.effects_file.read_text().splitlines() if self.effects_file.exists() else []
+        text = self.effects_file.read_text() if self.effects_file.exists() else ""
+        # The last line may be on its way.
+        lines = text.rpartition("\n")[0].splitlines()
         return Counter(json.loads(line)["key"] for line in lines)
 
     def effects_of(self, ids: list[UUID]) -> Counter[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +49,13 @@ def hurried(django_db_setup: None, tmp_path: Path) -> Iterator[Crew]:
         yield crew
 
 
+@pytest.fixture
+def patient(django_db_setup: None, tmp_path: Path) -> Iterator[Crew]:
+    """Workers that give what runs as long as it wants to end."""
+    with crew_in(tmp_path, {"AGENTPLATFORM_SOFT_SHUTDOWN_S": "600"}) as crew:
+        yield crew
+
+
 @contextmanager
 def crew_in(folder: Path, environment: Mapping[str, str]) -> Iterator[Crew]:
     with working(folder, {**HOSTILE_TOO, **environment}) as crew:
@@ -60,13 +66,11 @@ def ask_to_stop(worker: Worker) -> None:
     worker.process.send_signal(signal.SIGTERM)
 
 
-def ends_within_s(worker: Worker, *, within_s: float = 15.0) -> float:
-    """Wait until a worker that was asked to stop has gone, and return how long that took."""
-    begun = time.monotonic()
+def wait_until_gone(worker: Worker) -> None:
+    """Wait until a worker that was asked to stop has gone: long before what runs, or the patience of `patient`, would end."""
     wait_until(
-        lambda: worker.process.poll() is not None, within_s=within_s, what=f"The end of the worker\n{worker.output()}"
+        lambda: worker.process.poll() is not None, within_s=60.0, what=f"The end of the worker\n{worker.output()}"
     )
-    return time.monotonic() - begun
 
 
 def wait_for_beginning(crew: Crew, ids: list[UUID]) -> None:
@@ -94,29 +98,27 @@ def rows(ids: list[UUID], key: str = "act") -> set[tuple[str, int, int]]:
 
 
 @pytest.mark.parametrize("queue", ["default", pytest.param("cpu", marks=long)])
-def test_an_idle_worker_goes_at_once(hurried, queue):
-    worker: Worker = getattr(hurried, queue)
+def test_an_idle_worker_goes_at_once(patient, queue):
+    worker: Worker = getattr(patient, queue)
 
     ask_to_stop(worker)
 
-    assert ends_within_s(worker) < 5.0
+    wait_until_gone(worker)
     assert worker.process.returncode == 0
 
 
-def test_what_runs_may_end_within_its_time(tmp_path, django_db_setup):
-    with crew_in(tmp_path, {"AGENTPLATFORM_SOFT_SHUTDOWN_S": "20"}) as crew:
-        ids = start_many(one_way(Act, seconds=2.0), 5)
-        wait_for_beginning(crew, ids)
+def test_what_runs_may_end_within_its_time(patient):
+    ids = start_many(one_way(Act, seconds=2.0), 5)
+    wait_for_beginning(patient, ids)
 
-        ask_to_stop(crew.default)
-        took_s = ends_within_s(crew.default)
+    ask_to_stop(patient.default)
+    wait_until_gone(patient.default)
 
-        assert took_s < 8.0
-        assert rows(ids) == {(NodeStatus.SUCCEEDED, 1, 0)}
-        # What came after it was sent on to somebody else.
-        crew.replace_default()
-        wait_for_end(ids)
-        assert set(crew.effects_of(ids).values()) == {1}
+    assert rows(ids) == {(NodeStatus.SUCCEEDED, 1, 0)}
+    # What came after it was sent on to somebody else.
+    patient.replace_default()
+    wait_for_end(ids)
+    assert set(patient.effects_of(ids).values()) == {1}
 
 
 def test_what_takes_longer_is_handed_on_at_once_with_what_it_has_used(hurried):
@@ -126,8 +128,8 @@ def test_what_takes_longer_is_handed_on_at_once_with_what_it_has_used(hurried):
     hurried.replace_default()
 
     ask_to_stop(old)
-    wait_until(lambda: set(hurried.effects_of(ids).values()) == {2}, within_s=6.0, what="The second beginning")
-    ends_within_s(old)
+    wait_until(lambda: set(hurried.effects_of(ids).values()) == {2}, within_s=60.0, what="The second beginning")
+    wait_until_gone(old)
 
     assert old.process.returncode == 0
     assert rows(ids) == {(NodeStatus.RUNNING, 2, 0)}
@@ -136,15 +138,15 @@ def test_what_takes_longer_is_handed_on_at_once_with_what_it_has_used(hurried):
 
 
 def test_what_must_happen_once_only_is_left_to_a_person(hurried):
-    (id_,) = start_many(one_way(ActOnce, seconds=30.0), 1)
+    (id_,) = start_many(one_way(ActOnce, seconds=600.0), 1)
     wait_for_beginning(hurried, [id_])
     old = hurried.default
     hurried.replace_default()
 
     ask_to_stop(old)
 
-    assert ends_within_s(old) < 8.0
-    wait_until(lambda: rows_of(id_)["act", ()].status == NodeStatus.WAITING, what="The question")
+    wait_until_gone(old)
+    wait_until(lambda: rows_of(id_)["act", ()].status == NodeStatus.WAITING, within_s=60.0, what="The question")
     assert (rows_of(id_)["act", ()].error_code, hurried.effects_of([id_]).total()) == ("NEEDS_DECISION", 1)
 
 
@@ -155,8 +157,8 @@ def test_a_block_that_computes_is_ended_and_handed_on(hurried):
     hurried.replace_cpu()
 
     ask_to_stop(old)
-    wait_until(lambda: set(hurried.effects_of(ids).values()) == {2}, within_s=8.0, what="The second beginning")
-    ends_within_s(old)
+    wait_until(lambda: set(hurried.effects_of(ids).values()) == {2}, within_s=60.0, what="The second beginning")
+    wait_until_gone(old)
 
     assert rows(ids) == {(NodeStatus.RUNNING, 2, 0)}
     cancel(ids)
@@ -164,12 +166,12 @@ def test_a_block_that_computes_is_ended_and_handed_on(hurried):
 
 @pytest.mark.parametrize("block", [Swallow, pytest.param(HoldLoop, marks=long)])
 def test_blocks_that_do_not_stop_do_not_keep_the_worker(hurried, block):
-    ids = start_many(one_way(block, seconds=6.0), 2)
+    ids = start_many(one_way(block, seconds=600.0), 2)
     wait_until(lambda: hurried.effects_of(ids), what="The beginning")
 
     ask_to_stop(hurried.default)
 
-    assert ends_within_s(hurried.default) < 8.0
+    wait_until_gone(hurried.default)
     assert {status for status, _, crashes in rows(ids) if not crashes} == {NodeStatus.PENDING}
 
 
@@ -183,12 +185,12 @@ def test_a_rolling_restart_under_load_loses_nothing(tmp_path, django_db_setup, s
 
             for place, old in enumerate(workers):
                 ask_to_stop(old)
-                ends_within_s(old)
+                wait_until_gone(old)
                 assert (old.process.returncode, "Traceback" in old.output()) == (0, False), old.output()
                 workers[place] = start_worker("default", "threads", extra_env=crew.environment)
             old = crew.cpu
             ask_to_stop(old)
-            ends_within_s(old)
+            wait_until_gone(old)
             crew.replace_cpu()
 
             wait_for_end(ids, within_s=120, reconciles=True)

@@ -37,10 +37,14 @@ from tests.servers import wait_until
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
+#: Long enough not to run out where a machine is busy: nobody is blamed here without a reason.
+LEASE_S = 3.0
+
+
 @pytest.fixture(scope="module")
 def crew(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
     """Workers with short leases."""
-    environment = {name: str(value) for name, value in SHORT_LEASES.items()}
+    environment = {name: str(value) for name, value in SHORT_LEASES.items()} | {"AGENTPLATFORM_LEASE_S": str(LEASE_S)}
     blocks = {"AGENTPLATFORM_EXTRA_BLOCKS": f"{BLOCKS['AGENTPLATFORM_EXTRA_BLOCKS']},tests.acceptance.hostile:HOSTILE"}
     with working(tmp_path_factory.mktemp("crew"), environment | blocks) as crew:
         yield crew
@@ -93,13 +97,13 @@ SUCCEEDED, TIMED_OUT = (Status.SUCCEEDED, ""), (Status.FAILED, "TIMEOUT")
 
 
 def test_a_block_that_swallows_its_time_limit_is_left_behind(crew):
-    ids = start_many(limited(Swallow, 1.0, seconds=20.0), 2)
+    ids = start_many(limited(Swallow, 1.0, seconds=600.0), 2)
     wait_for_beginning(crew, ids)
-    pid, begun = crew.default.pid, time.monotonic()
+    pid = crew.default.pid
 
+    # Long before the block would.
     wait_for_end(crew, ids)
 
-    assert time.monotonic() - begun < 5.0
     assert endings(ids) == {TIMED_OUT}
     # What it used until then counts; what it says afterwards does not.
     assert set(Execution.objects.filter(pk__in=ids).values_list("input_tokens", flat=True)) == {1003}
