@@ -92,6 +92,10 @@ class ChaosProxy:
         """
         self._trap, self._after = (to, times), after
 
+    def lead_to(self, target: Open) -> None:
+        """Lead new connections to another server from now on, as an address does that has moved."""
+        self._target = target
+
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
