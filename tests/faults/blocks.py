@@ -78,6 +78,13 @@ class AskInTurn(Call):
                 yield pair
 
 
+class AskFiveASecond(AskInTurn):
+    """Asks somebody who wants to be asked five times a second, by however many."""
+
+    id = "fault.ask-five-a-second"
+    rate_limiter = RateLimiter(rate_per_second=5, burst=5)
+
+
 class Grind(Call):
     """Has its effect, and then keeps its process busy."""
 
@@ -167,7 +174,18 @@ class Measure(Block):
         yield "output", len(input_data.input)
 
 
-FAULT_BLOCKS: list[type[Block]] = [Call, CallOnce, CallAgain, AskInTurn, Grind, Die, DieWaiting, Large, Measure]
+FAULT_BLOCKS: list[type[Block]] = [
+    Call,
+    CallOnce,
+    CallAgain,
+    AskInTurn,
+    AskFiveASecond,
+    Grind,
+    Die,
+    DieWaiting,
+    Large,
+    Measure,
+]
 
 
 def _body(block_id: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""F25: the server that counts turns stops, starts and forgets under load: without it nobody is let through, after it the limits hold."""
+"""F25: a herd at one limiter; and its server stops, starts and forgets: without it nobody is let through, after it the limits hold."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import time
 import pytest
 
 from agentplatform.local.valkey import Valkey
-from tests.faults.blocks import AskInTurn
+from executions.engine.status import FINAL
+from executions.models import Execution, NodeExecution
+from tests.faults.blocks import AskFiveASecond, AskInTurn
 from tests.faults.load import Load
-from tests.faults.shapes import make_one
+from tests.faults.shapes import make_items, make_one
 from tests.faults.sound import assert_sound
 from tests.faults.stack import Member, Stack
 from tests.scale import long
+from tests.servers import wait_until
+from tests.turns import most_in, watched
 
 pytestmark = pytest.mark.slow
 
@@ -61,10 +65,6 @@ def came_at(load: Load) -> list[float]:
     return sorted(effect.at for effect in load.stack.sink.all())
 
 
-def most_in(moments: list[float], window_s: float) -> int:
-    return max(sum(begin <= moment < begin + window_s for moment in moments) for begin in moments)
-
-
 @pytest.mark.parametrize("forgets", [pytest.param(False, marks=long), True])
 def test_whoever_waits_goes_on_when_it_is_back(load: Load, counting: Counting, forgets: bool):
     load.begin(make_one(AskInTurn, seconds=STAYS_S), 40)
@@ -83,6 +83,31 @@ def test_whoever_waits_goes_on_when_it_is_back(load: Load, counting: Counting, f
     limits = AskInTurn.rate_limiter.limits
     assert most_in(moments, STAYS_S - LATE_S) <= most * (2 if forgets else 1)
     assert most_in(moments, 1.0 - LATE_S) <= limits.rate_per_second + 2 * limits.burst
+
+
+@long
+def test_five_hundred_wait_at_five_a_second_over_four_workers(stack: Stack, load: Load):
+    rate, burst = AskFiveASecond.rate_limiter.limits.rate_per_second, AskFiveASecond.rate_limiter.limits.burst
+    assert (rate, burst) == (5, 5)
+    load.begin(make_items(100, block=AskFiveASecond), 5)
+
+    with watched(stack.valkey.url) as given_at:
+        for name in ("one", "two", "three", "four"):
+            stack.worker(name)
+        going = Execution.objects.filter(pk__in=load.ids).exclude(status__in=FINAL)
+        wait_until(lambda: not going.exists(), within_s=400.0, what="The end of all")
+
+    assert_sound(load)
+    assert len(given_at) == len(came_at(load)) == 500
+    for window_s in (0.5, 1.0, 3.0, 10.0):
+        assert most_in(given_at, window_s - LATE_S) <= rate * window_s + burst
+    acted = NodeExecution.objects.filter(execution_id__in=load.ids, node_key="each")
+    assert set(acted.values_list("status", "attempt", "crashes")) == {("SUCCEEDED", 1, 0)}
+    took_s, most = max(given_at) - min(given_at), [most_in(given_at, window_s) for window_s in (1.0, 10.0)]
+    workers, away = acted.values("worker").distinct().count(), acted.filter(waits__gt=0).count()
+    print(f"500 turns in {took_s:.1f} s, at most {most} in 1 and 10 s; {workers} workers, {away} were away meanwhile")
+    # Nobody starves: the last had no longer to wait than it takes to let all others through, and what a busy machine takes.
+    assert took_s <= (500 - burst) / rate * 1.5
 
 
 def test_nobody_is_let_through_without_it(load: Load, counting: Counting):

@@ -26,6 +26,7 @@ from integrations.ratelimit import IN_LINE, RateLimiter
 from integrations.turns import Limits, Place
 from tests.scale import many
 from tests.servers import wait_until
+from tests.turns import most_in, watched
 
 _names = count(1)
 #: The server notes a command some time after the script that gives it has read the clock: on a busy machine so much later.
@@ -49,35 +50,6 @@ def limiter(max_concurrent: int | None = None, rate: float | None = None, **more
 
 def holders(server: redis.Redis, limiter: RateLimiter) -> int:
     return int(server.zcard(f"limit:{{{limiter.key}}}:slots"))  # type: ignore[arg-type]
-
-
-@contextmanager
-def watched(redis_url: str) -> Iterator[list[float]]:
-    """Note each turn that the server gives, by its own clock."""
-    turns_at: list[float] = []
-    server = redis.Redis.from_url(redis_url, socket_timeout=None)
-    monitor = server.monitor().__enter__()
-
-    def listen() -> None:
-        try:
-            for command in monitor.listen():
-                if command["command"].startswith("SET limit:"):
-                    turns_at.append(command["time"])
-        except (redis.RedisError, ValueError, OSError):
-            return  # the test is over
-
-    listener = threading.Thread(target=listen, daemon=True)
-    listener.start()
-    yield turns_at
-    monitor.connection.disconnect()
-    server.close()
-    listener.join(5)
-
-
-def most_in(moments: list[float], window_s: float) -> int:
-    """Return how many of these moments lie in one window, wherever it begins."""
-    moments = sorted(moments)
-    return max(sum(begin <= moment < begin + window_s for moment in moments) for begin in moments)
 
 
 class Herd:
