@@ -9,6 +9,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.timesince import timesince
 
@@ -63,6 +64,16 @@ NAVIGATION = {
 def environment(request: HttpRequest) -> list[str] | None:
     """Return the badge of the console's header: nothing in production."""
     return ["Development", "info"] if settings.IS_DEVELOPMENT else None
+
+
+def icon(request: HttpRequest) -> str:
+    """Return the address of the icon that a browser shows beside the title."""
+    return static("console/icon.svg")
+
+
+def script(request: HttpRequest) -> str:
+    """Return the address of what the console's own forms need; no script stands in a page."""
+    return static("console/console.js")
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponseRedirect
-from drf_spectacular.views import SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.response import Response
 
 
-class Docs(SpectacularSwaggerView):
+class Docs(SpectacularSwaggerSplitView):
     """Shows the description of the API to whoever may ask it."""
 
     def handle_exception(self, exc: Exception) -> Response | HttpResponseRedirect:  # type: ignore[override]

@@ -55,6 +55,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "agentplatform.middleware.name_requests",  # first: also what others refuse has a name
+    "agentplatform.policy.PolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "agentplatform.middleware.GzipMiddleware",
@@ -319,6 +320,8 @@ UNFOLD = {
     "SITE_SUBHEADER": "Agents, drawn and watched",
     "SITE_SYMBOL": "account_tree",
     "SHOW_VIEW_ON_SITE": False,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "agentplatform.console.icon"}],
+    "SCRIPTS": ["agentplatform.console.script"],
     "LOGIN": {"form": "access.login_form.LoginForm"},
     "ENVIRONMENT": "agentplatform.console.environment",
     "DASHBOARD_CALLBACK": "agentplatform.console.dashboard",

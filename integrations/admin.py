@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
@@ -125,7 +127,7 @@ class CredentialAdmin(ModelAdmin):
             return self._back_to(credential)
         questions.keep(request, question)
         self.log_change(request, credential, "Connecting.")
-        return HttpResponseRedirect(url)
+        return self._leave_for(request, credential, url)
 
     @method_decorator(require_POST)
     def test_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
@@ -158,6 +160,19 @@ class CredentialAdmin(ModelAdmin):
         if not isinstance(credential, Credential):
             raise Http404
         return credential
+
+    def _leave_for(self, request: HttpRequest, credential: Credential, url: str) -> HttpResponse:
+        # Not a redirect: the policy of our pages lets their forms lead nowhere else, and browsers mind where they are led on.
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Connecting {credential.name}",
+            "opts": self.opts,
+            "url": url,
+            "provider": urlsplit(url).hostname,
+        }
+        response = TemplateResponse(request, "admin/integrations/credential/leave.html", context)
+        response["Refresh"] = f"0; url={url}"
+        return response
 
     def _back_to(self, credential: Credential) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:integrations_credential_change", args=[credential.pk]))

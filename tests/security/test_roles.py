@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.admin.sites import site
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Permission
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
-from access.models import ApiKey
 from access.scopes import ANY_KEY, Scope, scope_of
-from executions import ledger, own_schedules, own_subscriptions, own_webhooks, schedules
-from executions.engine.spec import LinkSpec
-from executions.engine.status import Status
-from executions.models import Budget, Delivery, TokenPrice
-from graphs.models import Link, Node
-from tests.blocks import node
-from tests.factories import make_execution, make_key, make_node_execution, make_published, make_user
-from tests.keys import make_credential, new_secret
-from tests.paid import make_price
+from tests.console import PAGES, address, make_rows
+from tests.factories import make_key, make_user
 from tests.security.test_tenants import ASKED, UNKNOWN, path_of
-from tests.waiters import make_wait
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
@@ -89,19 +78,6 @@ MAY_BE = {(405, "get"), (403, "post"), (404, "post")}
 NOBODYS = {"executions_tokenprice_delete"}
 
 
-def pages(patterns: Any = None, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every address of the console, and its name."""
-    for pattern in patterns if patterns is not None else get_resolver().url_patterns:
-        at = prefix + str(pattern.pattern)
-        if isinstance(pattern, URLResolver):
-            yield from pages(pattern.url_patterns, at)
-        elif isinstance(pattern, URLPattern) and at.startswith("admin/"):
-            yield at, pattern.name or ""
-
-
-PAGES = sorted(set(pages()))
-
-
 def needed(name: str, method: str) -> str | None:
     """Return the permission that a page takes; None: no page of a model, or for whom it concerns."""
     if name in BESIDE:
@@ -115,41 +91,7 @@ def needed(name: str, method: str) -> str | None:
 
 @pytest.fixture
 def rows() -> dict[str, Any]:
-    """Make one of everything that has a page, by the name of its model."""
-    owner = make_user()
-    nodes = [node("only", "test.source"), node("next", "test.echo-io")]
-    version = make_published(nodes, [LinkSpec("only", "output", "next", "input")], owner=owner)
-    execution = make_execution(version, status=Status.WAITING)
-    schedule = own_schedules.create(graph=version.graph, name="s", kind="cron", cron="@daily")
-    webhook, _ = own_webhooks.create(graph=version.graph, name="w")
-    subscription, _ = own_subscriptions.create(owner_id=owner.pk, name="o", url="https://example.com/hook")
-    make_key(owner)
-    make_price("m")
-    entry = ledger.top_up(owner.pk, 5, key="k")
-    delivery = Delivery.objects.create(webhook=webhook, key="k", digest="d", status="IGNORED", payload={}, size_bytes=2)
-    return {
-        "graph": version.graph,
-        "graphversion": version,
-        "node": Node.objects.first(),
-        "link": Link.objects.first(),
-        "execution": execution,
-        "nodeexecution": make_node_execution(make_execution(version)),
-        "wait": make_wait(execution),
-        "schedule": schedule,
-        "fire": schedules.fire_now(schedule),
-        "webhook": webhook,
-        "delivery": delivery,
-        "subscription": subscription,
-        "outgoingdelivery": own_subscriptions.ping(subscription),
-        "account": entry.credit,
-        "ledgerentry": entry,
-        "apikey": ApiKey.objects.get(),
-        "credential": make_credential(owner, new_secret()),
-        "budget": Budget.objects.create(owner=owner, scope="OWNER", scope_id=str(owner.pk), limit_microcredits=5),
-        "tokenprice": TokenPrice.objects.first(),
-        "user": owner,
-        "group": Group.objects.create(name="g"),
-    }
+    return make_rows()
 
 
 @pytest.fixture(params=[pytest.param(name, marks=[] if name == "viewer" else pytest.mark.slow) for name in ROLES])
@@ -169,14 +111,6 @@ def console_of(user: Any) -> Client:
     client = Client(raise_request_exception=False)
     client.force_login(user)
     return client
-
-
-def address(at: str, rows: dict[str, Any]) -> str:
-    """Fill the places of an address in: with the id of what it is about, and with what can be done there."""
-    model = at.split("/")[2] if at.count("/") > 2 else ""
-    pk = getattr(rows.get(model), "pk", 1)
-    filled = re.sub(r"<(?:\w+:)?(?:object_id|content_type_id|id)>", str(pk), at)
-    return "/" + re.sub(r"<\w+:what>", "pause", re.sub(r"<\w+:name>", "cancel", filled))
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

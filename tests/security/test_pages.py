@@ -1,0 +1,196 @@
+"""S20: what others write is text on every page of the console, and each page says what a browser may load and run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+
+from tests.console import PAGES, address, make_rows
+from tests.factories import make_key
+from tests.servers import running_web
+
+CHROMIUM = Path("/usr/bin/chromium")
+MARKUP = "</script><img src=x onerror=alert(1)>\"'><b x-init=alert(2)>"
+LINK = "javascript:alert(3)//"
+#: What others write, by model and field: as they would.
+WRITTEN: dict[str, dict[str, Any]] = {
+    "graph": {"name": MARKUP, "description": MARKUP},
+    "node": {"title": MARKUP, "inputs": {MARKUP: MARKUP}, "metadata": {MARKUP: MARKUP}},
+    "execution": {
+        "inputs": {MARKUP: LINK},
+        "outputs": {MARKUP: [MARKUP, {MARKUP: MARKUP}]},
+        "error_message": MARKUP,
+        "error_hint": MARKUP,
+    },
+    "nodeexecution": {
+        "inputs": {MARKUP: MARKUP},
+        "outputs": {"output": [MARKUP, LINK]},
+        "error_code": "FAILED",
+        "error_message": MARKUP,
+        "error_hint": MARKUP,
+        "history": [{"attempt": 1, "started_at": "2026-01-01T00:00:00+00:00", "error": {"message": MARKUP}}],
+    },
+    "wait": {"title": MARKUP, "data": {MARKUP: LINK}, "comment": MARKUP},
+    "schedule": {"name": MARKUP, "inputs": {MARKUP: MARKUP}},
+    "fire": {"message": MARKUP},
+    "webhook": {"name": MARKUP, "mapping": {"text": MARKUP}},
+    "delivery": {
+        "event": MARKUP,
+        "message": MARKUP,
+        "payload": {MARKUP: LINK},
+        "headers": {"user-agent": MARKUP, "referer": LINK},
+    },
+    "subscription": {"name": MARKUP, "url": LINK + MARKUP},
+    "outgoingdelivery": {
+        "event": MARKUP,
+        "payload": {"data": {MARKUP: LINK}},
+        "answer": MARKUP,
+        "error_message": MARKUP,
+    },
+    "apikey": {"name": MARKUP},
+    "credential": {"name": MARKUP, "base_url": LINK + MARKUP},
+    "tokenprice": {"model": MARKUP, "note": MARKUP},
+    "user": {"username": MARKUP, "first_name": MARKUP, "email": MARKUP},
+    "group": {"name": MARKUP},
+}
+#: Not a page of ours, or one that is no page.
+LEFT_OUT = {"logout", "jsi18n", "view_on_site", "autocomplete", "executions_ledgerentry_export_csv"}
+
+
+class Active(HTMLParser):
+    """Finds what a browser would run, and what it was given by others."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "script" and not given.get("src") and given.get("type") != "application/json":
+            self.found.append(f"a script in the page: {attrs}")
+        for name, value in attrs:
+            is_followed = name in ("href", "src", "action", "formaction", "srcdoc")
+            if name.startswith("on") or (is_followed and (value or "").strip().lower().startswith("javascript:")):
+                self.found.append(f"{tag} {name}={value}")
+            if name in ("x-init", "src") and value in ("alert(2)", "x"):
+                self.found.append(f"markup of others: {tag} {name}={value}")
+
+
+@pytest.fixture
+def rows() -> dict[str, Any]:
+    """One of everything, in which all that others write is markup."""
+    rows = make_rows()
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")  # also what never changes
+    for model, fields in WRITTEN.items():
+        known = {field.name for field in rows[model]._meta.get_fields()}
+        assert set(fields) <= known, f"{model}: {set(fields) - known}"
+        cut = {
+            name: value[:length] if isinstance(value, str) and (length := _longest(rows[model], name)) else value
+            for name, value in fields.items()
+        }
+        type(rows[model])._default_manager.filter(pk=rows[model].pk).update(**cut)
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = origin")
+    return rows
+
+
+def _longest(row: Any, name: str) -> int | None:
+    return getattr(row._meta.get_field(name), "max_length", None)
+
+
+def addresses(rows: dict[str, Any]) -> Iterator[str]:
+    yield from (address(at, rows) for at, name in PAGES if name and name not in LEFT_OUT)
+    yield from ("/admin/search/?s=alert", "/nowhere", "/admin/nowhere/")
+
+
+@pytest.fixture
+def root() -> Any:
+    return get_user_model().objects.create_superuser("root")
+
+
+@pytest.mark.slow
+@pytest.mark.django_db
+def test_what_others_write_is_text_on_every_page(root, rows):
+    client, wrong, shown = Client(raise_request_exception=False), {}, 0
+    client.force_login(root)
+
+    for at in addresses(rows):
+        answer = client.get(at)
+        page = answer.content.decode()
+        shown += "&lt;img src=x" in page
+        if answer.status_code >= 500 or (found := Active(page).found):
+            wrong[at] = found if answer.status_code < 500 else answer.status_code
+
+    assert wrong == {}
+    assert shown > len(WRITTEN)  # else nothing was tried
+
+
+@pytest.mark.django_db
+class TestThePolicy:
+    def of(self, client: Client, at: str) -> dict[str, str]:
+        policy = client.get(at)["Content-Security-Policy"]
+        return dict(part.strip().split(" ", 1) for part in policy.split(";"))
+
+    @pytest.mark.parametrize("at", ["/admin/login/", "/admin/", "/admin/graphs/graph/", "/api/docs/", "/nowhere"])
+    def test_of_a_page_lets_nothing_in_but_what_is_ours_and_no_script_in_the_page(self, root, at):
+        client = Client()
+        client.force_login(root)
+
+        policy = self.of(client, at)
+
+        assert set(policy["script-src"].split()) <= {"'self'", "'unsafe-eval'"}
+        assert ("'unsafe-eval'" in policy["script-src"]) == at.startswith("/admin/")
+        assert {policy[name] for name in ("default-src", "base-uri", "frame-ancestors")} == {"'none'"}
+        assert {policy[name] for name in ("connect-src", "form-action", "font-src")} == {"'self'"}
+
+    @pytest.mark.parametrize("at", ["/api/v1/", "/healthz", "/api/schema/"])
+    def test_of_what_is_no_page_lets_nothing_in(self, root, at):
+        text = make_key(root)
+
+        policy = Client(headers={"Authorization": f"Bearer {text}"}).get(at)["Content-Security-Policy"]
+
+        assert policy.startswith("default-src 'none';")
+        assert "script-src" not in policy
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
+@pytest.mark.django_db(transaction=True)
+def test_a_browser_runs_nothing_of_others_and_misses_nothing_of_ours(root, rows):
+    from playwright.sync_api import sync_playwright
+
+    client = Client(raise_request_exception=False)
+    client.force_login(root)
+    at = [one for one in addresses(rows) if client.get(one).status_code == 200]
+    connection.close()
+    with running_web() as web, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        context = browser.new_context()
+        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": web.url}
+        context.add_cookies([cookie])  # type: ignore[list-item]
+        said: list[tuple[str, str, str]] = []
+        page = context.new_page()
+        page.set_default_timeout(15000)
+        page.on("dialog", lambda dialog: (said.append((page.url, "dialog", dialog.message)), dialog.dismiss()))
+        page.on("pageerror", lambda error: said.append((page.url, "error", str(error))))
+        page.on("console", lambda line: said.append((page.url, line.type, line.text)) if is_bad(line) else None)
+        for one in at:
+            page.goto(web.url + one)
+        page.goto(f"{web.url}/api/docs/")
+        page.locator("#swagger-ui .opblock").first.wait_for()
+        browser.close()
+
+    assert said == []
+
+
+def is_bad(line: Any) -> bool:
+    return line.type in ("error", "warning") and "status of 40" not in line.text
