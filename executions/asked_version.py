@@ -7,7 +7,7 @@ from uuid import UUID
 
 from agentplatform.lib.one_graph import only_graph_of
 from executions import statements
-from graphs.errors import GraphNotFound, NotPublished
+from graphs.errors import GraphArchived, GraphNotFound, NotPublished
 from graphs.models import Graph, GraphVersion
 
 
@@ -16,7 +16,7 @@ def asked_version(user: Any, *, graph_id: UUID | None, version_id: UUID | None) 
 
     Raises:
         GraphNotFound: there is none, or it is somebody else's.
-        NotPublished: the graph has no published version.
+        GraphArchived, NotPublished: the graph was put away, or has no published version.
     """
     if graph_id is not None:
         return _latest_of(user, graph_id)
@@ -33,7 +33,9 @@ def _latest_of(user: Any, graph_id: UUID) -> GraphVersion:
         row = cursor.fetchone()
     if row is None or only_graph_of(user) not in (None, graph_id):
         raise GraphNotFound(f"There is no graph {graph_id}.", path="graph")
-    _, name, version_id, number = row
+    name, is_archived, version_id, number = row
+    if is_archived:
+        raise GraphArchived(path="graph")
     if version_id is None:
         raise NotPublished(f"The graph {name!r} has no published version.")
     # In the order in which the model has them, whatever they are called here.

@@ -20,6 +20,7 @@ from executions.models import Delivery, DeliveryStatus, Execution, Webhook
 from executions.payloads import Received
 from executions.plans import plan_of
 from graphs import services as graph_services
+from graphs.errors import GraphArchived
 from integrations.signatures import SCHEMES, TOLERANCE_S, SignatureScheme
 
 #: What has neither a name nor a signed time may come again after so long.
@@ -181,6 +182,8 @@ def _start(webhook: Webhook, received: Received, execution_id: UUID | None, vers
             f"{received.hops} deliveries led to this one.", hint="Does a graph send to its own webhook?"
         )
     if version_id is None:
+        if webhook.graph.is_archived:
+            raise GraphArchived
         version_id = graph_services.latest_version(webhook.graph).pk
     declared = declared_inputs(plan_of(version_id))
     return services.start(

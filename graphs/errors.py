@@ -94,6 +94,14 @@ class NotPublished(AppError):
     hint = "Publish it first: only published versions are executed."
 
 
+class GraphArchived(AppError):
+    """The graph was put away."""
+
+    code = "GRAPH_ARCHIVED"
+    status = 409
+    hint = "Take it back first: in the console, on the page of the graph."
+
+
 class TemplateNotFound(AppError):
     """There is no such template."""
 

@@ -1,6 +1,6 @@
 -- Return what a start asks for: a version by its id, or the latest published one of a graph; with what an answer tells of both.
 -- Safe: it only reads. A graph without a published version comes back without one.
-SELECT graph.id, graph.name, version.id, version.number
+SELECT graph.name, graph.is_archived, version.id, version.number
 FROM graphs_graph AS graph
 LEFT JOIN LATERAL (
     SELECT id, number FROM graphs_graphversion

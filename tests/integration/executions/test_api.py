@@ -82,6 +82,14 @@ class TestStart:
         assert [response.json()[name] for name in names] == [shown.json()[name] for name in names]
         assert shown.json()["version_number"] == version.number == 1
 
+    def test_of_a_graph_that_was_put_away_is_refused(self, api, version):
+        api.delete(f"/api/v1/graphs/{version.graph_id}/")
+
+        response = api.post(EXECUTIONS, {"graph": version.graph_id, "inputs": {"name": "Ada"}})
+
+        assert (response.status_code, response.data["code"]) == (409, "GRAPH_ARCHIVED")
+        assert not Execution.objects.exists()
+
     def test_takes_one_version(self, api, version):
         response = api.post(EXECUTIONS, {"version": version.pk, "inputs": {"name": None}})
 

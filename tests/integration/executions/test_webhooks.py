@@ -24,6 +24,8 @@ from executions.errors import DeliveryIdTaken, DeliveryIgnored, InputsInvalid
 from executions.invariants import check
 from executions.models import Delivery, DeliveryStatus, Execution, Wait, Webhook
 from executions.webhooks import WebhookHandler
+from graphs.errors import GraphArchived
+from graphs.models import Graph
 from integrations import signatures
 from integrations.signatures import SignatureScheme
 from tests.factories import make_execution
@@ -652,3 +654,21 @@ def test_an_address_that_is_nearly_one_is_answered_as_all_others_are():
     answer = make_sender().post(b"{}", {}), Client().post(f"/webhooks/{uuid4()}/", b"{}", "application/json")
 
     assert [(one.status_code, one.json()["code"]) for one in answer] == [(401, "SIGNATURE_INVALID"), (404, "NOT_FOUND")]
+
+
+def test_a_graph_that_was_put_away_is_not_started_until_it_is_taken_back():
+    sender = make_sender()
+    graphs = Graph.objects.filter(pk=sender.webhook.graph_id)
+    graphs.update(is_archived=True)
+
+    refused = sender.send({"payload": 1})
+    kept = Delivery.objects.get()
+    with pytest.raises(GraphArchived):
+        deliveries.replay(kept)
+    graphs.update(is_archived=False)
+    again = sender.send({"payload": 1})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "GRAPH_ARCHIVED")
+    assert (kept.status, kept.reason, kept.execution_id) == ("REFUSED", "GRAPH_ARCHIVED", None)
+    assert again.status_code == 202
+    assert Execution.objects.get().graph_id == sender.webhook.graph_id
