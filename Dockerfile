@@ -23,6 +23,7 @@ COPY access access
 COPY agentplatform agentplatform
 COPY blocks blocks
 COPY executions executions
+COPY files files
 COPY graphs graphs
 COPY integrations integrations
 RUN python -m compileall -q /app /venv && python manage.py collectstatic --no-input

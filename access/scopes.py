@@ -28,6 +28,8 @@ class Scope(StrEnum):
     SUBSCRIPTIONS_WRITE = "subscriptions:write"
     SCHEDULES_READ = "schedules:read"
     SCHEDULES_WRITE = "schedules:write"
+    FILES_READ = "files:read"
+    FILES_WRITE = "files:write"
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
 

@@ -97,7 +97,7 @@ HINTS = {
     404: "It does not exist, or it belongs to somebody else.",
     405: "The address is right, the method is not: see /api/docs/.",
     413: "Send less at once; the operator sets the limit with AGENTPLATFORM_MAX_OUTPUT_BYTES.",
-    415: "Send JSON, with the header `Content-Type: application/json`.",
+    415: "Send JSON, with the header `Content-Type: application/json`; a file as `multipart/form-data`.",
     429: "Wait for as long as the header Retry-After says.",
     503: "Wait for as long as the header Retry-After says, and look whether it took effect before you send it again.",
 }

@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",  # the API documentation's assets, so that no page loads from a CDN
     "integrations.apps.IntegrationsConfig",
+    "files.apps.FilesConfig",
     "graphs.apps.GraphsConfig",
     "access.apps.AccessConfig",
     "executions.apps.ExecutionsConfig",
@@ -350,11 +351,15 @@ AGENTPLATFORM_LOGIN_TRIES = env_int(
 AGENTPLATFORM_LOGIN_WAIT_S = env_int("AGENTPLATFORM_LOGIN_WAIT_S", 900, minimum=1)  # from the first of them on
 
 # --- Files ---
+AGENTPLATFORM_MAX_FILE_BYTES = env_int("AGENTPLATFORM_MAX_FILE_BYTES", 67_108_864, minimum=1)  # of one file: 64 MiB
+AGENTPLATFORM_MAX_OWNED_FILE_BYTES = env_int(
+    "AGENTPLATFORM_MAX_OWNED_FILE_BYTES", 1_073_741_824, minimum=0
+)  # of all files of one owner, which lie in the database: 1 GiB
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env_str("AGENTPLATFORM_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 WHITENOISE_USE_FINDERS = IS_DEVELOPMENT  # no collectstatic step before the first page
 WHITENOISE_AUTOREFRESH = IS_DEVELOPMENT
-MEDIA_ROOT = Path(env_str("AGENTPLATFORM_MEDIA_ROOT", str(BASE_DIR / ".local" / "media")))  # nothing is kept there yet
+MEDIA_ROOT = Path(env_str("AGENTPLATFORM_MEDIA_ROOT", str(BASE_DIR / ".local" / "media")))  # nothing is kept there
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

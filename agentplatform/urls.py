@@ -23,6 +23,7 @@ from executions.api.trials import router as trials_router
 from executions.api.waits import router as waits_router
 from executions.api.webhooks import router as webhooks_router
 from executions.views import receive_webhook
+from files.api import router as files_router
 from graphs.api import router as graphs_router
 from integrations.api import router as credentials_router
 from integrations.views import come_back
@@ -43,6 +44,7 @@ api.registry.extend(webhooks_router.registry)
 api.registry.extend(subscriptions_router.registry)
 api.registry.extend(schedules_router.registry)
 api.registry.extend(credentials_router.registry)
+api.registry.extend(files_router.registry)
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

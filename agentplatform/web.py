@@ -17,11 +17,14 @@ from django.http.response import HttpResponseBase
 
 from agentplatform.lib.errors import AppError
 from executions.errors import PayloadTooLarge, TooManyDeliveries
+from files.errors import FileTooLarge
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-WEBHOOKS = "/webhooks/"
+WEBHOOKS, FILES = "/webhooks/", "/api/v1/files/"
+#: What a form needs beside the file in it.
+FORM_BYTES = 64 * 1024
 #: So long a request waits for a connection before it is told to come again.
 POOL_WAIT_S = 3.0
 #: So long the pool itself tries to connect in vain; after that, the next request does.
@@ -47,6 +50,8 @@ def share_connections() -> None:
 
 #: A request that has not come whole after so long is waited for no longer.
 WHOLE_WITHIN_S = 60.0
+#: A file over a slow line.
+FILE_WITHIN_S = 900.0
 #: Of what is too large, so much is read and dropped at most, and for so long.
 MOST_DISCARDED, DISCARD_S = 128 * 1024 * 1024, 10.0
 
@@ -105,6 +110,9 @@ class Web(ASGIHandler):
         try:
             if scope["type"] == "http" and scope["path"].startswith(WEBHOOKS):
                 await self._take(scope, body, send)
+            elif scope["type"] == "http" and scope["path"] == FILES:
+                body.allow(FILE_WITHIN_S)
+                await self._serve(scope, body, send, FileTooLarge, settings.AGENTPLATFORM_MAX_FILE_BYTES + FORM_BYTES)
             elif scope["type"] == "http":
                 await self._serve(scope, body, send, RequestTooLarge, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
             else:
@@ -113,7 +121,7 @@ class Web(ASGIHandler):
             await _refuse(send, error, (b"retry-after", str(BUSY_S).encode()))
         except RequestTooSlow as error:
             await _refuse(send, error, (b"connection", b"close"))
-        except (RequestTooLarge, PayloadTooLarge) as error:
+        except (RequestTooLarge, PayloadTooLarge, FileTooLarge) as error:
             # Who asks before sending has sent nothing yet.
             if b"expect" not in dict(scope["headers"]):
                 await body.discard()
@@ -171,6 +179,10 @@ class _Body:
         self._is_whole = False
         #: Read before anybody asked for it.
         self._ahead: deque[Mapping[str, Any]] = deque()
+
+    def allow(self, seconds: float) -> None:
+        """Let it be whole within so long, from now on."""
+        self._ends_at = asyncio.get_running_loop().time() + seconds
 
     async def receive(self) -> Mapping[str, Any]:
         """Return the next message of the server.

@@ -21,6 +21,7 @@ from executions.engine.segments import CPU_QUEUE, DEFAULT_QUEUE
 from executions.errors import DurationExceeded
 from executions.models import Execution, LiveEvent, NodeExecution
 from executions.worker import patiently
+from files import storing as files
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def keep_going(stop: threading.Event) -> None:
                 patiently(pruning.prune_deliveries)
                 patiently(pruning.prune_outgoing)
                 patiently(pruning.prune_fires)
+                patiently(files.prune)
                 patiently(once.forget_old)
                 upkeep_due_at = time.monotonic() + UPKEEP_EVERY_S
         except Exception:

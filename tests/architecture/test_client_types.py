@@ -34,7 +34,7 @@ def test_the_types_are_those_of_the_schema():
 
 
 def test_the_server_does_not_know_its_client():
-    folders = ["agentplatform", "blocks", "executions", "graphs", "integrations"]
+    folders = ["agentplatform", "blocks", "executions", "files", "graphs", "integrations"]
 
     found = [
         path

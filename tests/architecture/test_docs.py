@@ -27,7 +27,7 @@ PAGES = sorted(
 )
 CODE_IN_PYTHON = re.compile(r"""\bcode: str = "([A-Z_]+)"|\bcode ?= ?"([A-Z_]+)"|\bProblem\(\s*"([A-Z_]+)\"""")
 NOT_FOR_USERS = {"ERROR"}  # of the base class, which nobody raises
-FOLDERS = ["access", "agentplatform", "blocks", "executions", "graphs", "integrations"]
+FOLDERS = ["access", "agentplatform", "blocks", "executions", "files", "graphs", "integrations"]
 
 
 def code_blocks(text: str, language: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from agentplatform.local.paths import ROOT
 
-FOLDERS = ["agentplatform", "blocks", "executions", "graphs", "integrations"]
+FOLDERS = ["agentplatform", "blocks", "executions", "files", "graphs", "integrations"]
 READ_IN_PYTHON = re.compile(r"""(?:env_\w+\(|environ\.get\(|environ\[|getenv\()\s*["']([A-Z][A-Z0-9_]+)["']""")
 READ_IN_BASH = re.compile(r"\$\{(AGENTPLATFORM_[A-Z0-9_]+)")
 DOCUMENTED = re.compile(r"^\| `([A-Z][A-Z0-9_]+)` \|", flags=re.MULTILINE)

@@ -143,7 +143,7 @@ class TestThatItWouldBeFound:
     def test_in_every_folder_of_the_product(self) -> None:
         folders = {path.partition("/")[0] for path, _ in sources()}
 
-        assert {"agentplatform", "blocks", "executions", "graphs", "integrations", "access"} <= folders
+        assert {"agentplatform", "blocks", "executions", "files", "graphs", "integrations", "access"} <= folders
 
 
 def test_the_sdk_is_given_our_client() -> None:

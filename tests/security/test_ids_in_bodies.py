@@ -29,7 +29,7 @@ UNKNOWN = "01a2051a-6cc5-735c-ab08-5a6fc6e7e4f9"
 SOME_KEY = {"api_key": "sk-0123456789abcdef"}
 TABLES = [
     model
-    for app in ("access", "executions", "graphs", "integrations")
+    for app in ("access", "executions", "files", "graphs", "integrations")
     for model in apps.get_app_config(app).get_models()
 ]
 

@@ -20,7 +20,7 @@ from tests.security.test_tenants import ASKED, UNKNOWN, path_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
-OURS = ("access", "executions", "graphs", "integrations")
+OURS = ("access", "executions", "files", "graphs", "integrations")
 VIEWS = [f"{app}.view_{model._meta.model_name}" for app in OURS for model in apps.get_app_config(app).get_models()]
 TRIGGERS = ("schedule", "webhook", "subscription")
 #: Roles as docs/console.md has them: what each may, as permissions. Nobody has one by default.

@@ -23,6 +23,8 @@ from executions.models import (
     Subscription,
     Wait,
 )
+from files import storing
+from files.models import File
 from integrations import services as credentials
 from tests.blocks import node
 from tests.factories import make_execution, make_key, make_node_execution, make_published, make_user
@@ -127,7 +129,7 @@ def theirs() -> dict[str, list[str]]:
     subscription, _ = own_subscriptions.create(owner_id=owner.pk, name="theirs", url="https://example.com/hook")
     told = own_subscriptions.ping(subscription)
     things = [version.graph, version, execution, wait, credential, key, webhook, schedule, schedules.fire_now(schedule)]
-    things += [subscription, told]
+    things += [subscription, told, storing.store([b"theirs"], owner_id=owner.pk, name="theirs.txt")]
     return {"uuids": [str(one.pk) for one in things], "numbers": [str(budget.pk)]}
 
 
@@ -177,5 +179,6 @@ def _counted() -> dict[str, Any]:
         "budgets": list(Budget.objects.values_list("id", "limit_microcredits")),
         "entries": LedgerEntry.objects.count(),
         "subscriptions": list(Subscription.objects.values_list("id", "url", "changed_at", "is_enabled")),
+        "files": list(File.objects.values_list("id", "sha256")),
         "told": list(OutgoingDelivery.objects.values_list("id", "status", "begun_at")),
     }

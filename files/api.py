@@ -1,0 +1,83 @@
+"""The API of files: upload, look at, download and delete your own."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+import django_filters
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import mixins, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
+
+from agentplatform.lib.etags import Removable
+from files import storing
+from files.errors import FileInvalid
+from files.models import File, FileQuerySet
+from files.serializers import AskFileSerializer, FileSerializer
+from files.serving import download
+from files.uploading import FormParser
+
+
+class FileFilter(django_filters.FilterSet):
+    """Find files by what they are called, what is in them, and what wrote them."""
+
+    name = django_filters.CharFilter(help_text="In full.")
+    sha256 = django_filters.CharFilter(help_text="Of the content, in hexadecimal.")
+    execution = django_filters.UUIDFilter(field_name="execution_id", help_text="The one that wrote them.")
+
+    class Meta:
+        model = File
+        fields: list[str] = []
+
+
+@extend_schema(tags=["files"])
+class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
+    """Your files: uploaded, or written by your executions."""
+
+    scopes: ClassVar = {"read": "files:read", "write": "files:write"}
+    serializer_class = FileSerializer
+    filterset_class = FileFilter
+    parser_classes = [FormParser]
+    queryset = File.objects.none()
+
+    def get_queryset(self) -> FileQuerySet:
+        return File.objects.owned_by(self.request.user).order_by("-id")  # another's id is a 404
+
+    @extend_schema(request={"multipart/form-data": AskFileSerializer}, responses={201: FileSerializer})
+    def create(self, request: Request) -> Response:
+        """Upload a file, as the field `file` of a form."""
+        ask = AskFileSerializer(data=request.data)
+        ask.is_valid(raise_exception=True)
+        if len(request.FILES) != 1 or len(request.FILES.getlist("file")) != 1:
+            raise FileInvalid("A form brings one file.", path="file")
+        upload = ask.validated_data["file"]
+        file = storing.store(
+            upload.chunks(),
+            owner_id=cast(int, request.user.pk),
+            name=upload.name,
+            content_type=upload.content_type or "",
+            expires_at=ask.validated_data.get("expires_at"),
+        )
+        return Response(FileSerializer(file).data, status=status.HTTP_201_CREATED)
+
+    def perform_destroy(self, instance: Any) -> None:
+        storing.delete(instance)
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, "Its content.")})
+    @action(detail=True, filter_backends=[], pagination_class=None)
+    def content(self, request: Request, pk: str | None = None) -> HttpResponseBase:
+        """Download it. Its `ETag` is its SHA-256."""
+        file = self.get_object()
+        if f'"{file.sha256}"' in request.headers.get("If-None-Match", ""):
+            return HttpResponse(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": f'"{file.sha256}"'})
+        return download(file)
+
+
+router = SimpleRouter()
+router.register("files", FileViewSet, basename="file")

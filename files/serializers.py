@@ -1,0 +1,34 @@
+"""Files as the API shows and takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from files.models import File
+
+
+class FileSerializer(serializers.ModelSerializer[File]):
+    """A file, without its content."""
+
+    execution = serializers.UUIDField(
+        source="execution_id",
+        read_only=True,
+        allow_null=True,
+        help_text="The one that wrote it; null: it was uploaded.",
+    )
+
+    class Meta:
+        model = File
+        fields = ["id", "name", "content_type", "size", "sha256", "execution", "created_at", "expires_at"]
+        read_only_fields = fields
+
+
+class AskFileSerializer(serializers.Serializer[Any]):
+    """A file to be kept. Its name and its type are those that the form gives."""
+
+    file = serializers.FileField(allow_empty_file=True, max_length=None)
+    expires_at = serializers.DateTimeField(
+        required=False, help_text="When it is deleted; without it, it is kept until somebody deletes it."
+    )

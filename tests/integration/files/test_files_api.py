@@ -1,0 +1,291 @@
+"""The API of files: upload, look at, download, delete; limits that hold while it is read; S12, S19 and S34 at this door."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from rest_framework.test import APIClient
+
+from access.scopes import Scope
+from agentplatform.lib.clock import now
+from files import storing
+from files.errors import FileGone
+from files.models import CHUNK_BYTES, File, FileChunk
+from tests.factories import make_key, make_user
+
+pytestmark = pytest.mark.django_db
+
+AT = "/api/v1/files/"
+
+
+def client_of(owner: Any, *scopes: Scope) -> APIClient:
+    return APIClient(headers={"Authorization": f"Bearer {make_key(owner, *scopes)}"})
+
+
+def upload(client: APIClient, content: bytes = b"tea", name: str = "tea.txt", **fields: Any) -> Any:
+    kind = fields.pop("content_type", "text/plain")
+    return client.post(AT, {"file": SimpleUploadedFile(name, content, kind), **fields}, format="multipart")
+
+
+async def content_of(answer: Any) -> bytes:
+    return b"".join([piece async for piece in answer.streaming_content])
+
+
+def downloaded(client: APIClient, file_id: str) -> bytes:
+    file = File.objects.get(pk=file_id)
+    assert client.get(f"{AT}{file_id}/content/").status_code == 200
+    return b"".join(storing.read(file))
+
+
+@pytest.fixture
+def client() -> APIClient:
+    return client_of(make_user())
+
+
+class TestUploading:
+    def test_tells_what_was_kept(self, client):
+        answer = upload(client, b"green tea", "tea.txt")
+
+        assert answer.status_code == 201
+        shown = client.get(f"{AT}{answer.data['id']}/")
+        assert shown.data == answer.data
+        assert (shown.data["name"], shown.data["content_type"], shown.data["size"]) == ("tea.txt", "text/plain", 9)
+        assert shown.data["sha256"] == hashlib.sha256(b"green tea").hexdigest()
+        assert (shown.data["expires_at"], shown.data["execution"]) == (None, None)
+        assert shown["ETag"]
+
+    @pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 3])
+    def test_keeps_each_byte(self, client, size):
+        content = bytes(range(256)) * (size // 256 + 1)
+
+        answer = upload(client, content[:size])
+
+        assert downloaded(client, answer.data["id"]) == content[:size]
+        lengths = list(FileChunk.objects.order_by("number").values_list("content", flat=True))
+        assert [len(one) for one in lengths] == [CHUNK_BYTES] * (size // CHUNK_BYTES) + [size % CHUNK_BYTES] * bool(
+            size % CHUNK_BYTES
+        )
+
+    def test_is_refused_beyond_the_limit_and_leaves_nothing(self, client, settings):
+        settings.AGENTPLATFORM_MAX_FILE_BYTES = 1000
+
+        answers = [upload(client, b"x" * size) for size in (1000, 1001)]
+
+        assert [answer.status_code for answer in answers] == [201, 413]
+        assert answers[1].data["code"] == "FILE_TOO_LARGE"
+        assert File.objects.count() == 1
+
+    def test_is_refused_beyond_the_quota_and_leaves_nothing(self, client, settings):
+        settings.AGENTPLATFORM_MAX_OWNED_FILE_BYTES = 1500
+
+        answers = [upload(client, b"x" * 1000), upload(client, b"x" * 501), upload(client, b"x" * 500)]
+
+        assert [answer.status_code for answer in answers] == [201, 409, 201]
+        assert (answers[1].data["code"], File.objects.count()) == ("FILE_QUOTA_EXCEEDED", 2)
+
+    def test_counts_only_ones_own(self, client, settings):
+        settings.AGENTPLATFORM_MAX_OWNED_FILE_BYTES = 1500
+        storing.store([b"x" * 1500], owner_id=make_user().pk, name="theirs")
+
+        assert upload(client, b"x" * 1500).status_code == 201
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [
+            (b'{"files": {"path": "/etc/passwd"}}', "application/json"),
+            (b'{"file": "/etc/passwd"}', "application/json; charset=utf-7"),
+            (b"file=%2Fetc%2Fpasswd", "application/x-www-form-urlencoded"),
+        ],
+    )
+    def test_s19_takes_a_form_with_a_file_only(self, client, body, kind):
+        answer = client.generic("POST", AT, body, content_type=kind)
+
+        assert answer.status_code == 415
+
+    @pytest.mark.parametrize("fields", [{}, {"file": "/etc/passwd"}, {"path": "/etc/passwd"}])
+    def test_s19_takes_no_path(self, client, fields):
+        answer = client.post(AT, fields, format="multipart")
+
+        assert (answer.status_code, File.objects.count()) == (400, 0)
+
+    def test_takes_one_file_at_a_time(self, client):
+        both = {"file": SimpleUploadedFile("a", b"a"), "other": SimpleUploadedFile("b", b"b")}
+
+        answer = client.post(AT, both, format="multipart")
+
+        assert (answer.status_code, answer.data["code"], File.objects.count()) == (400, "FILE_INVALID", 0)
+
+    def test_s14_sets_nothing_that_the_platform_sets(self, client):
+        other = make_user()
+
+        answer = upload(client, owner=other.pk, id="01a2051a-6cc5-735c-ab08-5a6fc6e7e4f9", size=1, sha256="0", key="k")
+
+        file = File.objects.get()
+        assert answer.status_code == 201
+        assert (file.owner_id == other.pk, file.size, file.key, str(file.pk)) == (False, 3, "", answer.data["id"])
+
+    @pytest.mark.parametrize(
+        ("said", "shown"),
+        [
+            ("../../etc/passwd", "passwd"),
+            ("..\\..\\windows\\win.ini", "win.ini"),
+            ("C:evil.exe", "evil.exe"),
+            ("..", "file"),
+            ("<img src=x onerror=alert(1)>.html", "<img src=x onerror=alert(1)>.html"),
+            ("x" * 300 + ".txt", "x" * 251 + ".txt"),
+            ("a\u202egpj.exe", "agpj.exe"),
+            ("a\x00b\r\nc.txt", "abc.txt"),
+            ("Grün.txt", "Grün.txt"),
+        ],
+    )
+    def test_s34_a_name_is_shown_and_never_a_path(self, client, said, shown):
+        file = storing.store([b""], owner_id=make_user().pk, name=said)
+
+        assert file.name == shown
+
+    @pytest.mark.parametrize(
+        "said", ["text/html; charset=utf-16", "TEXT/HTML", "nonsense", "a/b\r\nX: y", "x/" + "y" * 200]
+    )
+    def test_a_type_is_one_or_unknown(self, said):
+        file = storing.store([b""], owner_id=make_user().pk, name="x", content_type=said)
+
+        assert file.content_type in ("text/html", "application/octet-stream")
+
+
+class TestDownloading:
+    def test_is_an_attachment_that_no_browser_runs(self, client):
+        file = upload(client, b"<script>", 'a"b.html', content_type="text/html").data
+
+        answer = client.get(f"{AT}{file['id']}/content/")
+
+        assert answer["Content-Type"] == "application/octet-stream"
+        assert answer["Content-Disposition"].startswith("attachment; filename=")
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert "sandbox" in answer["Content-Security-Policy"]
+        assert answer["Content-Length"] == "8"
+
+    def test_names_it_in_any_language(self, client):
+        file = storing.store([b""], owner_id=self.owner_of(client), name="Grün 茶.txt")
+
+        answer = client.get(f"{AT}{file.pk}/content/")
+
+        assert answer["Content-Disposition"] == "attachment; filename*=utf-8''Gr%C3%BCn%20%E8%8C%B6.txt"
+
+    def test_gives_nothing_twice_to_whoever_has_it(self, client):
+        file = upload(client).data
+
+        answer = client.get(f"{AT}{file['id']}/content/", headers={"If-None-Match": f'"{file["sha256"]}"'})
+
+        assert answer.status_code == 304
+
+    def test_breaks_off_where_the_file_is_deleted_meanwhile(self):
+        file = storing.store([b"x" * (CHUNK_BYTES + 1)], owner_id=make_user().pk, name="x")
+        reading = storing.read(file)
+        next(reading)
+        storing.delete(file)
+
+        with pytest.raises(FileGone):
+            next(reading)
+
+    @staticmethod
+    def owner_of(client: APIClient) -> int:
+        from access.models import ApiKey
+
+        return ApiKey.objects.latest("id").owner_id
+
+
+class TestWhatIsOthers:
+    def test_s12_is_answered_as_what_does_not_exist(self, client):
+        theirs = storing.store([b"x"], owner_id=make_user().pk, name="theirs")
+        unknown = "01a2051a-6cc5-735c-ab08-5a6fc6e7e4f9"
+
+        for at in ("{}/", "{}/content/"):
+            found, missing = (client.get(AT + at.format(one)) for one in (theirs.pk, unknown))
+            assert (found.status_code, found.data) == (missing.status_code, missing.data) == (404, missing.data)
+        assert client.delete(f"{AT}{theirs.pk}/").status_code == 404
+        assert client.get(AT).data["results"] == []
+
+    def test_a_key_needs_the_scope(self):
+        owner = make_user()
+        reading = client_of(owner, Scope.FILES_READ)
+
+        assert upload(reading).status_code == 403
+        assert reading.get(AT).status_code == 200
+        assert client_of(owner, Scope.GRAPHS_READ).get(AT).status_code == 403
+
+
+class TestListing:
+    def test_finds_by_name_and_content(self, client):
+        first, second = upload(client, b"1", "a.txt").data, upload(client, b"2", "b.txt").data
+
+        found = [
+            [one["id"] for one in client.get(AT, query).data["results"]]
+            for query in ({}, {"name": "a.txt"}, {"sha256": second["sha256"]})
+        ]
+
+        assert found == [[second["id"], first["id"]], [first["id"]], [second["id"]]]
+
+
+class TestDeleting:
+    def test_leaves_no_content(self, client):
+        file = upload(client).data
+
+        assert client.delete(f"{AT}{file['id']}/").status_code == 204
+        assert (File.objects.count(), FileChunk.objects.count()) == (0, 0)
+
+    def test_is_carried_out_only_if_it_is_still_so(self, client):
+        file = upload(client).data
+
+        assert client.delete(f"{AT}{file['id']}/", headers={"If-Match": '"other"'}).status_code == 412
+
+
+class TestExpiring:
+    def test_is_gone_at_once_and_cleaned_away_later(self, client):
+        file = upload(client, expires_at=(now() + timedelta(hours=1)).isoformat()).data
+        kept = upload(client).data
+        File.objects.filter(pk=file["id"]).update(expires_at=now() - timedelta(seconds=1))
+
+        assert client.get(f"{AT}{file['id']}/").status_code == 404
+        assert storing.prune() == 1
+        assert [str(one.pk) for one in File.objects.all()] == [kept["id"]]
+        assert FileChunk.objects.count() == 1
+
+    def test_lies_ahead(self, client):
+        answer = upload(client, expires_at=(now() - timedelta(hours=1)).isoformat())
+
+        assert (answer.status_code, answer.data["errors"][0]["path"]) == (400, "expires_at")
+
+
+class TestWritingAgain:
+    def write(self, owner: Any, content: bytes, fence: int) -> File:
+        return storing.store([content], owner_id=owner.pk, name="x", key="firing/0", fence=fence)
+
+    def test_leaves_one_file_with_the_same_id(self):
+        owner = make_user()
+
+        files = [self.write(owner, content, fence) for fence, content in enumerate((b"first", b"second one"))]
+
+        assert files[0].pk == files[1].pk
+        assert b"".join(storing.read(File.objects.get())) == b"second one"
+
+    def test_changes_nothing_for_whoever_has_lost_the_firing(self):
+        owner = make_user()
+        self.write(owner, b"new", 2)
+
+        self.write(owner, b"old", 1)
+
+        assert b"".join(storing.read(File.objects.get())) == b"new"
+
+
+def test_content_is_stored_as_it_is():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT attstorage FROM pg_attribute WHERE attrelid = 'files_chunk'::regclass AND attname = 'content'"
+        )
+
+        assert cursor.fetchone() == ("e",)
