@@ -13,6 +13,7 @@ from threading import get_ident
 from typing import Any
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
@@ -64,6 +65,8 @@ class LaneRun:
         self.is_over = False
         self.was_refused = False
         self.is_lost = False
+        #: It breaks off for a reason that nothing it runs has brought about.
+        self.is_blameless = False
         self.is_paused = False
         #: A firing of it waits for something that no worker can hurry.
         self.is_waiting = False
@@ -99,6 +102,9 @@ class LaneRun:
         self.here.enter(self)
         try:
             yield from self._go()
+        except (LeaseLost, OperationalError, InterfaceError):
+            self.is_blameless = True
+            raise
         finally:
             self._let_go()
         if self._is_left_to_another():
@@ -387,7 +393,10 @@ class LaneRun:
         if self.waits:
             self.stop.ask(Why.LOST)
             self.on_loop.interrupt()
-        self.here.let_go(self.claims)
+        if self.is_blameless:
+            self.here.let_go(self.claims)
+        else:
+            self.here.drop(self.claims)
         if self.claims and not self.waits and not self.is_lost:
             patiently(leases.give_up, list(self.claims))
 

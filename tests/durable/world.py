@@ -402,6 +402,13 @@ class World:
                     self.step(task)
         raise AssertionError("work comes back again and again, and nothing comes of it")
 
+    def begin_all(self, worker: Worker) -> None:
+        """Let a worker have every message, and its lanes go on until their blocks run."""
+        for message in list(self.messages):
+            self.deliver(message, worker)
+        while going := [task for task in worker.tasks if task.can_go_on]:
+            self.step(going[0])
+
     def close(self) -> None:
         """Clear away what the history leaves behind."""
         self.is_over = True

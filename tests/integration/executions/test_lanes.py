@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from queue import SimpleQueue
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import redis
 from django.db import connection
 
+from agentplatform.lib.clock import now
 from blocks import registry
 from blocks.sdk import Block, BlockError, Placement
 from executions import drive as drives
@@ -22,7 +24,7 @@ from executions.engine.spec import LinkSpec, NodeSpec
 from executions.engine.status import NodeStatus, Status
 from executions.errors import LeaseLost
 from executions.lane_run import LaneRun
-from executions.leases import Wanted
+from executions.leases import MAX_CRASHES, MAX_LOSSES, Wanted
 from executions.messages import Work
 from executions.models import Execution
 from executions.needs import Inbox, Needs, Request
@@ -287,6 +289,27 @@ class TestALane:
         claims = drives.claim([ask, ask])
 
         assert [len(granted) for granted in claims] == [1, 0]
+
+    @pytest.mark.parametrize(
+        ("crashes", "lost", "end"),
+        [
+            (MAX_LOSSES - 1, [1, 2], (Status.FAILED, "POISON")),
+            (MAX_CRASHES - 1, [], (Status.FAILED, "STARVED")),
+            (MAX_CRASHES - 2, [1], (Status.SUCCEEDED, "")),
+        ],
+        ids=["lost again", "slow again", "slow so far"],
+    )
+    def test_gives_up_what_ends_its_workers_or_what_none_of_them_can_hold(
+        self, crashes: int, lost: list[int], end: Any
+    ):
+        execution = make_execution(make_published([node("a", "test.echo-io", input=1)]), status=Status.RUNNING)
+        held = {"status": NodeStatus.RUNNING, "lease_expires_at": now() - timedelta(hours=1), "fence": 3}
+        make_node_execution(execution, "a", crashes=crashes, attempt=crashes + 1, lost_fences=lost, **held)
+
+        runner.run_lanes([Work(execution.pk, LANE)])
+
+        execution.refresh_from_db()
+        assert (execution.status, execution.error_code) == end
 
     def test_of_a_stopping_execution_ends_it_if_those_that_ran_are_gone(self, settings):
         settings.AGENTPLATFORM_LEASE_S = -1

@@ -19,7 +19,9 @@ from executions.engine.plan import plan as planned
 from executions.engine.progress import ended_segments
 from executions.engine.spec import LinkSpec, NodeSpec
 from executions.engine.status import NodeStatus, Status
+from executions.leases import MAX_LOSSES
 from tests.blocks import node
+from tests.durable.database import LEASE_S
 from tests.durable.events import EVENTS, LIMITS, MANNERS, happen, live_by_chance, occasions, world_by_chance
 from tests.durable.kept import cut_finer
 from tests.durable.probes import CURRENT, Manner, Way
@@ -147,6 +149,27 @@ class TestOnceWentWrong:
             kept = world.database.kept[kept_id]
             assert kept.status is Status.WAITING
             assert [row.status for place, row in kept.rows.items() if place[0] == "each"] == [NodeStatus.WAITING] * 3
+
+    def test_workers_that_live_are_not_counted_as_lost_with_what_they_could_not_hold(self):
+        world = small(node("only", "test.echo-io", input=1))
+
+        with history(world):
+            kept_id = world.start().id
+            workers = [world.add_worker(), world.add_worker()]
+            for times in range(MAX_LOSSES + 2):
+                holder, slow = workers[times % 2], workers[(times + 1) % 2]
+                world.begin_all(holder)
+                # Whoever had it before hears that it is lost, lets go, and says that it lives.
+                for _ in range(2):
+                    slow.beat(world.database)
+                    world.begin_all(slow)
+                world.advance(LEASE_S + 1.0)
+                world.reconcile()
+
+            row = world.database.kept[kept_id].rows["only", ()]
+            assert (row.crashes, row.lost) == (MAX_LOSSES + 1, ())
+            world.run_all(workers[0])
+            assert world.database.kept[kept_id].status is Status.SUCCEEDED
 
     def test_a_message_of_another_release_is_left_alone(self):
         chain = [LinkSpec("a", "output", "b", "input"), LinkSpec("b", "output", "c", "input")]
