@@ -115,6 +115,8 @@ class Web(ASGIHandler):
                 await self._serve(scope, body, send, FileTooLarge, settings.AGENTPLATFORM_MAX_FILE_BYTES + FORM_BYTES)
             elif scope["type"] == "http":
                 await self._serve(scope, body, send, RequestTooLarge, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            elif scope["type"] == "websocket":
+                await send({"type": "websocket.close"})  # there are none here: the server answers 403
             else:
                 await super().__call__(scope, receive, send)
         except TooManyDeliveries as error:

@@ -197,12 +197,12 @@ def unreachable(drawing: Drawing, broken_links: Collection[int]) -> list[Problem
     """
     alive = _firing(drawing, broken_links)
     in_cycles = {key for cycle in find_cycles(drawing) for key in cycle}
+    starved = _starved_pins(drawing, alive, broken_links)
     found = []
     for index, node in enumerate(drawing.nodes):
         if node.id in alive or node.id in in_cycles:
             continue
-        pins = _starved_pins(drawing, node.id, alive, broken_links)
-        message = f"This node can never fire: nothing can arrive on {', '.join(map(repr, pins))}."
+        message = f"This node can never fire: nothing can arrive on {', '.join(map(repr, starved[node.id]))}."
         hint = "Solve the problems of what leads there, or remove the links."
         found.append(Problem("UNREACHABLE", f"nodes[{index}]", node.id, message, hint))
     return found
@@ -229,9 +229,11 @@ def _firing(drawing: Drawing, broken_links: Collection[int]) -> set[str]:
     return alive
 
 
-def _starved_pins(drawing: Drawing, key: str, alive: Collection[str], broken_links: Collection[int]) -> list[str]:
-    waited = {link.sink_name: False for link in drawing.links if link.sink_id == key}
+def _starved_pins(drawing: Drawing, alive: Collection[str], broken_links: Collection[int]) -> dict[str, list[str]]:
+    """Return, by node, the linked pins on which nothing can arrive."""
+    waited: dict[str, dict[str, bool]] = {node.id: {} for node in drawing.nodes}
     for index, link in enumerate(drawing.links):
-        if link.sink_id == key and link.source_id in alive and index not in broken_links:
-            waited[link.sink_name] = True
-    return [pin for pin, is_fed in waited.items() if not is_fed]
+        if link.sink_id in waited:
+            is_fed = link.source_id in alive and index not in broken_links
+            waited[link.sink_id][link.sink_name] = is_fed or waited[link.sink_id].get(link.sink_name, False)
+    return {key: [pin for pin, is_fed in pins.items() if not is_fed] for key, pins in waited.items()}

@@ -9,12 +9,13 @@ from rest_framework import serializers
 from executions.bulk import MOST, USUAL
 from executions.engine.status import Status
 from executions.serializers.executions import NodeErrorSerializer
+from executions.serializers.webhooks import StrictBooleanField
 
 
 class BulkSerializer(serializers.Serializer[Any]):
     """How to go about it."""
 
-    preview = serializers.BooleanField(default=False, help_text="Only say how many there are.")
+    preview = StrictBooleanField(default=False, help_text="Only say how many there are.")
     limit = serializers.IntegerField(
         default=USUAL, min_value=1, max_value=MOST, help_text="With so many at the most, the oldest first."
     )

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from executions.models import Wait
+from executions.serializers.webhooks import StrictBooleanField
 from executions.waits import MAX_COMMENT, MAX_EVENT, UNCHANGED, Reply
 
 
@@ -81,23 +82,10 @@ class WaitDetailSerializer(WaitSerializer):
         read_only_fields = fields
 
 
-class YesOrNoField(serializers.BooleanField):
-    """True or false as JSON has them: what is approved is not guessed from a text."""
-
-    TRUE_VALUES = {True}
-    FALSE_VALUES = {False}
-
-    def to_internal_value(self, data: Any) -> bool:
-        """Return the value."""
-        if not isinstance(data, bool):
-            self.fail("invalid", input=data)
-        return data
-
-
 class ReplySerializer(serializers.Serializer[Reply]):
     """An answer."""
 
-    approved = YesOrNoField(required=False, help_text="Yes or no. Only for approvals.")
+    approved = StrictBooleanField(required=False, help_text="Yes or no. Only for approvals.")
     answer = serializers.JSONField(
         required=False, allow_null=True, help_text="What the form asks for. Who rejects may leave it out."
     )

@@ -24,8 +24,11 @@ SENDERS = [one.name.value for one in providers.ALL if one.signature_scheme]
 class StrictBooleanField(serializers.BooleanField):
     """Yes or no, and nothing that could be meant so."""
 
-    TRUE_VALUES = {True}
-    FALSE_VALUES = {False}
+    def to_internal_value(self, data: Any) -> bool:
+        """Return the value."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
 
 
 @extend_schema_field({"type": "string", "enum": SENDERS})

@@ -191,3 +191,14 @@ async def test_an_async_view_is_answered_from_the_event_loop(handler):
     status, _, body, _ = await post("/slowly", b"", handler=handler)
 
     assert (status, body) == (200, b"from the event loop")
+
+
+async def test_a_web_socket_is_refused_and_no_fault_of_ours(handler):
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await handler({"type": "websocket", "path": "/ws", "headers": []}, asyncio.Event().wait, send)
+
+    assert sent == [{"type": "websocket.close"}]

@@ -76,6 +76,7 @@ class TestANewSchedule:
         [
             ({"cron": "* * *"}, 422, "cron"),
             ({"timezone": "Mars/Olympus"}, 422, "timezone"),
+            ({"timezone": "localtime"}, 422, "timezone"),
             ({"inputs": {"b": 1}}, 422, "inputs.b"),
             ({"version": str(uuid4())}, 422, "version"),
             ({"kind": "interval", "every_s": 5}, 422, "every_s"),

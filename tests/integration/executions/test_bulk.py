@@ -100,6 +100,15 @@ class TestAll:
         assert told == {str(well.pk): None, str(broken.pk): "NOTHING_TO_RETRY"}
         assert (answer.data["done"], answer.data["failed"]) == (1, 1)
 
+    @pytest.mark.parametrize("preview", ["yes", "false", 1, None])
+    def test_are_left_alone_where_it_is_not_clear_whether_they_are_only_counted(self, client, version, preview):
+        make_execution(version)
+
+        answer = ask(client, "cancel", "status=QUEUED", preview=preview)
+
+        assert (answer.status_code, answer.data["errors"][0]["path"]) == (400, "preview")
+        assert Execution.objects.get().status == "QUEUED"
+
     def test_are_only_counted_in_a_preview(self, client, version):
         make_execution(version), make_execution(version)
 

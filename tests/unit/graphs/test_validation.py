@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import pairwise
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
@@ -14,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from blocks.errors import UnknownBlock
 from blocks.sdk import Block, BlockSchema, BlockType, Effects
 from graphs.documents import GraphModel, LinkModel, NodeModel
-from graphs.structure import find_cycles
+from graphs.structure import find_cycles, unreachable
 from graphs.validation import problems
 
 
@@ -200,6 +202,25 @@ def test_what_hangs_on_a_cycle_alone_is_unreachable():
         ("UNREACHABLE", "nodes[1]", "b"),
         ("UNREACHABLE", "nodes[2]", "c"),
     ]
+
+
+def test_links_are_gone_through_as_often_however_many_nodes_can_not_be_reached():
+    class Links(list[Any]):
+        passes = 0
+
+        def __iter__(self) -> Iterator[Any]:
+            Links.passes += 1
+            return super().__iter__()
+
+    def passes(count: int) -> int:
+        names = [f"n{number}" for number in range(count)]
+        row = [f"{one}.text -> {other}.text" for one, other in pairwise(names)]
+        drawing = graph(dict.fromkeys(names, "typed"), "n0.text -> n0.text", *row)
+        Links.passes = 0
+        assert len(unreachable(SimpleNamespace(nodes=drawing.nodes, links=Links(drawing.links)), [])) == count - 1
+        return Links.passes
+
+    assert passes(50) == passes(5)
 
 
 def test_a_pin_with_one_link_that_can_bring_something_is_reachable():
