@@ -1,76 +1,31 @@
-"""The console's page of API keys: a key is shown once, when it is made, and only its beginning afterwards."""
+"""The console's page of API keys: a key is shown once, in the answer to what has made it, and only its beginning afterwards."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from access import keyring
+from access.admin_forms import ApiKeyForm, NewApiKeyForm
 from access.errors import ApiKeyInvalid
 from access.models import ApiKey
-from access.scopes import Scope
-
-
-class ApiKeyForm(forms.ModelForm):
-    """What a key opens."""
-
-    scopes = forms.MultipleChoiceField(
-        choices=[(scope.value, scope.value) for scope in Scope], widget=forms.CheckboxSelectMultiple
-    )
-    networks = forms.CharField(
-        required=False, help_text="From where it may be used, as 203.0.113.0/24, separated by spaces; empty: anywhere."
-    )
-
-    class Meta:
-        model = ApiKey
-        fields = ["owner", "name", "scopes", "graph", "networks", "expires_at"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk and self.instance.networks:
-            self.initial["networks"] = " ".join(self.instance.networks)
-
-    def clean_networks(self) -> list[str]:
-        """Return them as a list."""
-        return str(self.cleaned_data["networks"]).split()
-
-    def clean(self) -> dict[str, Any]:
-        """Check it as the API does."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        graph, owner = cleaned.get("graph"), cleaned.get("owner") or getattr(self.instance, "owner", None)
-        if graph and owner and graph.owner_id != owner.pk:
-            self.add_error("graph", "The graph is somebody else's.")
-        return cleaned
-
-    def asked(self) -> dict[str, Any]:
-        """Return what the service takes."""
-        given = self.cleaned_data
-        graph = given.get("graph")
-        return {
-            "name": given["name"],
-            "scopes": given["scopes"],
-            "graph_id": graph.pk if graph else None,
-            "networks": given["networks"],
-            "expires_at": given.get("expires_at"),
-        }
+from agentplatform.lib.secret_page import show_secrets
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ModelAdmin):
     """Who may ask the API for what."""
 
-    form = ApiKeyForm
     list_display: ClassVar = ["name", "owner", "beginning", "is_good", "expires_at", "last_used_at", "created_at"]
     list_select_related: ClassVar = ["owner"]
     search_fields: ClassVar = ["name", "prefix", "owner__username"]
     readonly_fields: ClassVar = ["beginning", "last_used_at", "revoked_at", "old_until", "created_at"]
-    autocomplete_fields: ClassVar = ["owner"]
-    raw_id_fields: ClassVar = ["graph"]
+    autocomplete_fields: ClassVar = ["owner", "graph"]
     actions: ClassVar = ["rotate", "revoke"]
     ordering: ClassVar = ["-id"]
 
@@ -86,35 +41,45 @@ class ApiKeyAdmin(ModelAdmin):
     def is_good(self, key: ApiKey) -> bool:
         return key.is_good
 
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        """Make or change a key by the one function there is for it."""
-        try:
-            if change:
-                keyring.update(obj, **form.asked())
-                return
-            key, text = keyring.issue(owner_id=obj.owner_id, **form.asked())
-        except ApiKeyInvalid as error:
-            self.message_user(request, str(error), messages.ERROR)
-            return
-        obj.pk, obj.prefix = key.pk, key.prefix
-        self.message_user(request, f"The key, shown only this once: {text}", messages.WARNING)
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, form=ApiKeyForm if obj else NewApiKeyForm, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Keep the text of a new one for the answer; the form's service has written the row."""
+        obj.text = getattr(form, "text", "")
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        return self._shown(request, [(obj, obj.text)])
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         """Let keys be revoked, and not vanish."""
         return False
 
     @admin.action(description="Replace (the one before stays good for a day)", permissions=["change"])
-    def rotate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+    def rotate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
+        shown = []
         for key in queryset:
             try:
-                text = keyring.rotate(key)
+                shown.append((key, keyring.rotate(key)))
             except ApiKeyInvalid as error:
                 self.message_user(request, f"{key}: {error}", messages.WARNING)
             else:
-                self.message_user(request, f"{key}, shown only this once: {text}", messages.WARNING)
+                self.log_change(request, key, "Replaced.")
+        return self._shown(request, shown) if shown else None
 
     @admin.action(description="Revoke", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         for key in queryset:
             keyring.revoke(key)
+            self.log_change(request, key, "Revoked.")
             self.message_user(request, f"{key} opens nothing any more.")
+
+    def _shown(self, request: HttpRequest, texts: list[tuple[ApiKey, str]]) -> HttpResponse:
+        return show_secrets(
+            self,
+            request,
+            title="New API keys" if len(texts) > 1 else texts[0][0].name,
+            page=reverse("admin:access_apikey_changelist"),
+            explanation="Keep it now: it is shown this once, and nobody can read it again. It is sent as Authorization: Bearer …",
+            secrets=[(key.name, text) for key, text in texts],
+        )

@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.timesince import timesince
@@ -69,6 +69,11 @@ def environment(request: HttpRequest) -> list[str] | None:
 def icon(request: HttpRequest) -> str:
     """Return the address of the icon that a browser shows beside the title."""
     return static("console/icon.svg")
+
+
+def send_icon(request: HttpRequest) -> HttpResponseRedirect:
+    """Lead to the icon whoever looks for it where browsers look by themselves."""
+    return HttpResponseRedirect(icon(request))
 
 
 def script(request: HttpRequest) -> str:

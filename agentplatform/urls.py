@@ -9,7 +9,7 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import DefaultRouter
 
 from access.api import router as access_router
-from agentplatform import health
+from agentplatform import console, health
 from agentplatform.api import Root
 from agentplatform.docs import Docs
 from executions.api.bulk import router as bulk_router
@@ -49,6 +49,7 @@ api.registry.extend(files_router.registry)
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("favicon.ico", console.send_icon),
     path("api/v1/", include(api.urls)),
     path("api/schema/", SpectacularAPIView.as_view(api_version="1"), name="schema"),
     path("api/docs/", Docs.as_view(url_name="schema"), name="docs"),

@@ -13,8 +13,9 @@ from unfold.decorators import action, display
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.money import show
+from agentplatform.lib.service_form import ServiceForm
 from executions import export
-from executions.admin.money_forms import BudgetForm, LimitForm, MoveForm, OverdraftForm, PriceForm, ServiceForm
+from executions.admin.money_forms import BudgetForm, LimitForm, MoveForm, OverdraftForm, PriceForm
 from executions.admin.shown import WindowAdmin, as_id, shown_moment
 from executions.engine.money import AccountKind
 from executions.models import Account, Budget, LedgerEntry, LedgerEntryQuerySet, TokenPrice

@@ -9,7 +9,6 @@ from uuid import uuid4
 from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
-from django.db.models import Model
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminSelectWidget,
@@ -18,8 +17,8 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from agentplatform.lib.errors import AppError
 from agentplatform.lib.money import MICROCREDITS_PER_CREDIT, microcredits
+from agentplatform.lib.service_form import ServiceForm
 from executions import ledger, own_budgets, prices
 from executions.engine.money import MOST_MICROCREDITS, AccountKind, BudgetPeriod, BudgetScope, EntryKind, account_id
 from executions.models import Account, Budget, LedgerEntry, TokenPrice
@@ -43,36 +42,6 @@ def usd(*, least: Decimal | int = 0, **options: Any) -> forms.DecimalField:
         widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "any"}),
         **options,
     )
-
-
-class ServiceForm(forms.ModelForm):
-    """A form whose row is written by a service, which may refuse: then it is shown again, with what was wrong."""
-
-    #: Where a service names another field than the form.
-    paths: ClassVar[dict[str, str]] = {}
-    #: Who asks.
-    by_id: ClassVar[int | None] = None
-
-    def carry_out(self) -> Model:
-        """Call the service and return the row."""
-        raise NotImplementedError
-
-    def _post_clean(self) -> None:
-        # In place of Django's: the row is checked where it is written.
-        if self.errors:
-            return
-        try:
-            self.instance = self.carry_out()
-        except AppError as error:
-            name = self.paths.get(error.path, error.path)
-            self.add_error(name if name in self.fields else None, f"{error.message} {error.hint}")
-
-    def save(self, commit: bool = True) -> Any:
-        """Return the row, which is written already."""
-        return self.instance
-
-    def save_m2m(self) -> None:
-        """Do nothing: there is nothing more."""
 
 
 class OwnedForm(ServiceForm):

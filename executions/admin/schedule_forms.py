@@ -9,8 +9,8 @@ from django import forms
 from django.utils.dateparse import parse_datetime
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from agentplatform.lib.service_form import ServiceForm
 from executions import own_schedules
-from executions.admin.money_forms import ServiceForm
 from executions.models import Schedule
 
 SETTINGS = (

@@ -8,13 +8,13 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
 from agentplatform.lib.errors import AppError
+from agentplatform.lib.secret_page import show_secrets
 from executions.admin.money import ServiceAdmin
 from executions.admin.shown import as_id, shown_moment
 
@@ -58,6 +58,12 @@ class SecretiveAdmin(ServiceAdmin):
         others = self.goes_along._default_manager.filter(**{f"{self.opts.model_name}__in": objs})
         names = str(self.opts.verbose_name_plural), str(self.goes_along._meta.verbose_name_plural)
         return [str(one) for one in objs], {names[0]: len(objs), names[1]: others.count()}, set(), []
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # Not Django's own, which is one transaction: the services remove piece by piece what goes along.
+        return self._delete_view(request, object_id, extra_context)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -105,18 +111,9 @@ class SecretiveAdmin(ServiceAdmin):
         return reverse(f"admin:executions_{self.opts.model_name}_change", args=[thing.pk])
 
     def _secret_page(self, request: HttpRequest, thing: Any, secret: str) -> HttpResponse:
-        # Not a message: those are kept in a cookie until they are shown.
-        context = {
-            **self.admin_site.each_context(request),
-            **self.explain(request, thing),
-            "title": thing.name,
-            "opts": self.opts,
-            "page": self.address_of(thing),
-            "secret": secret,
-        }
-        response = TemplateResponse(request, "admin/executions/secret.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        told = self.explain(request, thing)
+        page = self.address_of(thing)
+        return show_secrets(self, request, title=thing.name, page=page, secrets=[("Secret", secret)], **told)
 
     @display(description="Secret")
     def shown_secret(self, thing: Any) -> str:

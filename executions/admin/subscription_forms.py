@@ -7,8 +7,8 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from agentplatform.lib.service_form import ServiceForm
 from executions import own_subscriptions
-from executions.admin.money_forms import ServiceForm
 from executions.engine.outgoing import KINDS, OutgoingEvent
 from executions.models import Subscription
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from django import forms
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from agentplatform.lib.service_form import ServiceForm
 from executions import own_webhooks
-from executions.admin.money_forms import ServiceForm
 from executions.models import Webhook
 from integrations.signatures import LONGEST_SECRET
 

@@ -165,32 +165,55 @@ class TestThePolicy:
 @pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
 @pytest.mark.django_db(transaction=True)
-def test_a_browser_runs_nothing_of_others_and_misses_nothing_of_ours(root, rows):
-    from playwright.sync_api import sync_playwright
+class TestABrowser:
+    @pytest.fixture
+    def at(self, root: Any, rows: dict[str, Any]) -> list[str]:
+        """The addresses of the pages; of others there is nothing to look at."""
+        client = Client(raise_request_exception=False)
+        client.force_login(root)
+        self.session = client.cookies["sessionid"].value
+        return [one for one in addresses(rows) if client.get(one).status_code == 200]
 
-    client = Client(raise_request_exception=False)
-    client.force_login(root)
-    at = [one for one in addresses(rows) if client.get(one).status_code == 200]
-    connection.close()
-    with running_web() as web, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        context = browser.new_context()
-        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": web.url}
-        context.add_cookies([cookie])  # type: ignore[list-item]
+    @pytest.fixture
+    def page(self, at: list[str]) -> Iterator[Any]:
+        """A page of a browser in which somebody is logged in who may do everything."""
+        from playwright.sync_api import sync_playwright
+
+        with running_web() as web, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+            context = browser.new_context(base_url=web.url)
+            context.add_cookies([{"name": "sessionid", "value": self.session, "url": web.url}])
+            yield context.new_page()
+            browser.close()
+
+    def test_runs_nothing_of_others_and_misses_nothing_of_ours(self, page, at):
         said: list[tuple[str, str, str]] = []
-        page = context.new_page()
-        page.set_default_timeout(15000)
         page.on("dialog", lambda dialog: (said.append((page.url, "dialog", dialog.message)), dialog.dismiss()))
         page.on("pageerror", lambda error: said.append((page.url, "error", str(error))))
-        page.on("console", lambda line: said.append((page.url, line.type, line.text)) if is_bad(line) else None)
+        page.on(
+            "console",
+            lambda line: said.append((page.url, line.type, line.text)) if line.type in ("error", "warning") else None,
+        )
+
         for one in at:
-            page.goto(web.url + one)
-        page.goto(f"{web.url}/api/docs/")
+            page.goto(one)
+        page.goto("/api/docs/")
         page.locator("#swagger-ui .opblock").first.wait_for()
-        browser.close()
 
-    assert said == []
+        assert said == []
 
+    def test_asks_before_a_secret_is_replaced_and_does_not_replace_it_again_when_the_page_is_loaded_again(
+        self, page, rows
+    ):
+        webhook, asked = rows["webhook"], []
+        page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+        page.goto(f"/admin/executions/webhook/{webhook.pk}/change/")
 
-def is_bad(line: Any) -> bool:
-    return line.type in ("error", "warning") and "status of 40" not in line.text
+        page.get_by_role("button", name="Replace").click()
+        shown = page.locator("[data-reload] code").last.inner_text()
+        page.reload()
+
+        assert len(asked) == 1
+        assert page.url.endswith(f"/admin/executions/webhook/{webhook.pk}/change/")
+        assert shown not in page.content()
+        assert f"…{shown[-4:]}" in page.content()

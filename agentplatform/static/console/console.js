@@ -1,4 +1,4 @@
-// What forms of the console ask before they send, as no script may stand in a page.
+// What pages of the console do by themselves, as no script may stand in one.
 "use strict";
 
 document.addEventListener("submit", (event) => {
@@ -8,4 +8,10 @@ document.addEventListener("submit", (event) => {
   } else if (once !== undefined) {
     for (const button of event.target.querySelectorAll("button")) button.disabled = true;
   }
+});
+
+// What has made a secret must not be sent again when its page is loaded again.
+document.addEventListener("DOMContentLoaded", () => {
+  const shown = document.querySelector("[data-reload]");
+  if (shown) window.history.replaceState(null, "", shown.dataset.reload);
 });

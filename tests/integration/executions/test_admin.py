@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -262,19 +264,51 @@ class TestOverview:
 class TestApiKeys:
     ADD = {"name": "Reports", "scopes": ["executions:read"], "networks": "10.0.0.0/8"}
 
-    def test_are_told_once_and_logged_nowhere(self, console):
+    def made(self, console, **given) -> tuple[HttpResponse, str]:
+        answer = console.post(reverse("admin:access_apikey_add"), self.ADD | given)
+        (text,) = set(re.findall(r"ap_[\w-]{30,}", answer.content.decode()))
+        return answer, text
+
+    def test_are_told_in_the_answer_itself_and_nowhere_else(self, console, caplog):
+        caplog.set_level(logging.DEBUG)
         user = make_user()
 
-        asked = self.ADD | {"owner": user.pk}
-        told = console.post(reverse("admin:access_apikey_add"), asked, follow=True).content.decode()
-        later = console.get(reverse("admin:access_apikey_changelist")).content.decode()
+        answer, text = self.made(console, owner=user.pk)
 
         key = ApiKey.objects.get(owner=user)
-        (text,) = set(re.findall(r"ap_[\w-]{30,}", told))
         assert keyring.find(text, address="10.1.2.3") == key
         assert keyring.find(text, address="11.1.2.3") is None
-        assert text not in later
-        assert not LogEntry.objects.filter(object_repr__contains=text).exists()
+        assert "no-store" in answer["Cache-Control"]
+        assert text not in f"{answer.headers} {console.cookies} {dict(console.session)} {caplog.text}"
+        with connection.cursor() as cursor:
+            for table in connection.introspection.table_names():
+                cursor.execute(f'SELECT 1 FROM "{table}" t WHERE strpos(t::text, %s) > 0', [text])
+                assert cursor.fetchone() is None, table
+
+    @pytest.mark.parametrize("name", ["changelist", "add"])
+    def test_are_not_told_again(self, console, name):
+        _, text = self.made(console, owner=make_user().pk)
+
+        assert text not in console.get(reverse(f"admin:access_apikey_{name}")).content.decode()
+
+    def test_that_can_not_be_are_told_at_the_field_and_not_made(self, console):
+        answer = console.post(
+            reverse("admin:access_apikey_add"), self.ADD | {"owner": make_user().pk, "networks": "nowhere"}
+        )
+
+        assert answer.context["errors"]
+        assert not ApiKey.objects.exists()
+
+    def test_that_are_replaced_are_told_in_the_answer_itself_too(self, console):
+        make_key(make_user()), make_key(make_user())
+        keys = [key.pk for key in ApiKey.objects.all()]
+        asked = {"action": "rotate", "_selected_action": keys}
+
+        answer = console.post(reverse("admin:access_apikey_changelist"), asked)
+
+        texts = set(re.findall(r"ap_[\w-]{30,}", answer.content.decode()))
+        assert {keyring.find(text, address="").pk for text in texts} == set(keys)
+        assert not any(text in f"{console.cookies} {dict(console.session)}" for text in texts)
 
     def test_are_replaced_and_revoked(self, console):
         text = make_key(make_user())
