@@ -11,6 +11,15 @@ from agentplatform.lib import masking
 REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID", default="")
 
 
+class WithoutTraceback(logging.Filter):
+    """Leaves one line of what anybody can bring about who sends something odd."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let the line through."""
+        record.exc_info = record.exc_text = None
+        return True
+
+
 class MaskedFormatter(logging.Formatter):
     """Masks the whole line, with its arguments and its traceback, as the last thing before it is written."""
 

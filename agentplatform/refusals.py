@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase, JsonResponse
 from django.views import defaults
 
 
@@ -19,7 +20,16 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """Answer for a request that could not be read."""
-    if not request.path.startswith("/api/"):
+    is_page = not request.path.startswith(("/api/", "/webhooks/"))
+    if isinstance(exception, DisallowedHost):
+        message, hint = (
+            "Nothing here answers to this name.",
+            "The operator lists the names in AGENTPLATFORM_ALLOWED_HOSTS.",
+        )
+        if is_page:
+            return HttpResponseBadRequest(f"{message} {hint}\n", content_type="text/plain; charset=utf-8")
+        return _problem(400, "BAD_REQUEST", message, hint)
+    if is_page:
         return defaults.bad_request(request, exception)
     return _problem(400, "BAD_REQUEST", "The request can not be read.", "Check its address and its headers.")
 

@@ -405,11 +405,13 @@ LOGGING = {
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
         }
     },
+    "filters": {"line_only": {"()": "agentplatform.log.WithoutTraceback"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
     "loggers": {
         "httpx2": {"level": "WARNING"},  # it writes whole addresses, and those may hold a key
         "celery.worker.strategy": {"level": "WARNING"},  # two lines for each message would cost more than the message
         "celery.app.trace": {"level": "WARNING"},
+        "django.security.DisallowedHost": {"filters": ["line_only"]},  # twenty lines for each request of a scanner
     },
     "root": {
         "handlers": ["stderr"],

@@ -53,7 +53,9 @@ def _parse() -> argparse.Namespace:
         "--port", type=int, default=port, help="of console and API (default: %(default)s, or a free one)"
     )
     parser.add_argument(
-        "--host", default=LOOPBACK, help="address to listen on (default: %(default)s, this machine only)"
+        "--host",
+        default=LOOPBACK,
+        help="address to listen on (default: %(default)s, this machine only); its names in AGENTPLATFORM_ALLOWED_HOSTS",
     )
     return parser.parse_args()
 

@@ -134,3 +134,13 @@ def test_s23_no_other_origin_may_read_answers(client):
     answer = client.get(EXECUTIONS, headers={"Origin": "https://evil.example"})
 
     assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/me/", "/admin/", "/webhooks/x"])
+def test_who_comes_by_another_name_is_told_what_to_do_and_takes_one_line_of_the_log(path, caplog):
+    answer = APIClient().get(path, headers={"Host": "elsewhere.example"})
+
+    assert (answer.status_code, b"AGENTPLATFORM_ALLOWED_HOSTS" in answer.content) == (400, True)
+    (line,) = [record for record in caplog.records if record.name == "django.security.DisallowedHost"]
+    assert "elsewhere.example" in line.message
+    assert line.exc_info is None
