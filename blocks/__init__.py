@@ -16,6 +16,9 @@ from blocks.data.get_key import GetKeyBlock
 from blocks.data.merge_dicts import MergeDictsBlock
 from blocks.data.parse_json import ParseJsonBlock
 from blocks.data.set_key import SetKeyBlock
+from blocks.files.fetch_url import FetchFileBlock
+from blocks.files.read_text import ReadTextFileBlock
+from blocks.files.write_text import WriteTextFileBlock
 from blocks.flow.ask_approval import AskApprovalBlock
 from blocks.flow.collect_items import CollectItemsBlock
 from blocks.flow.loop_items import LoopBlock
@@ -72,6 +75,9 @@ BLOCKS: list[type[Block]] = [
     MergeDictsBlock,
     ParseJsonBlock,
     DumpJsonBlock,
+    ReadTextFileBlock,
+    WriteTextFileBlock,
+    FetchFileBlock,
     SendRequestBlock,
     CallServiceBlock,
     SendMailBlock,

@@ -272,7 +272,7 @@ def _prepared(call: Call, tries: Sequence[UUID]) -> dict[str, Any] | AppError:
         keys.refuse_missing(plan, caller.owner_id)
         declared = declared_inputs(plan)
         given = {name: value for name, value in call.optional.items() if name in declared}
-        inputs = checked_inputs({**given, **call.inputs}, plan)
+        inputs = checked_inputs({**given, **call.inputs}, plan, owner_id=caller.owner_id)
     except AppError as error:
         return error
     return {

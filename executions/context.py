@@ -8,15 +8,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
 from agentplatform.lib import masking
 from agentplatform.lib.masking import Mask
-from blocks.sdk import BlockError, Placement, Usage
+from blocks.sdk import BlockError, FileContent, FileRef, Placement, Usage
+from blocks.sdk.files import NewFile
 from blocks.sdk.sub_graph import SubGraph
 from blocks.sdk.waiting import Suspended, WaitFor, slept
-from executions import asking
+from executions import asking, attachments
 from executions.asking import prepared
 from executions.batch import NO_CHILDREN, ChildCosts
 from executions.begun import Begun
@@ -49,6 +51,7 @@ class FiringContext:
     texts: int = 0
     _calls: Calls | None = None
     _turns: int = 0
+    _files: int = 0
 
     def __post_init__(self) -> None:
         self.mask = self.begun.mask.copy()
@@ -176,6 +179,33 @@ class FiringContext:
         masking.remember(secrets)
         self.keys.add(credential.is_own)
         return credential
+
+    async def read_file(self, file_id: UUID, *, max_bytes: int | None) -> FileContent:
+        """Return what is in a file of the execution's owner; whose it is, is looked at now.
+
+        Raises:
+            AppError: it is not there any more, or larger than that; the block only computes.
+        """
+        self._refuse_inline()
+        return await asking.looked_up(partial(attachments.read, self.begun, file_id, max_bytes=max_bytes))
+
+    async def write_file(self, new: NewFile) -> FileRef:
+        """Keep a file of the execution's owner, without secrets.
+
+        Raises:
+            AppError: it is too large, or its owner has too much; the block only computes.
+        """
+        self._refuse_inline()
+        number, self._files = self._files, self._files + 1
+        return await asking.looked_up(partial(attachments.write, self.begun, new, number=number, mask=self.mask))
+
+    def _refuse_inline(self) -> None:
+        if self.begun.node.block.placement is Placement.INLINE:
+            raise BlockError(
+                f"The block {self.begun.node.block_id} asks for a file, but says that it only computes.",
+                code="INLINE_BLOCK_WAITS",
+                hint="Declare placement = Placement.IO.",
+            )
 
     def shown(self) -> AbstractContextManager[Callable[[str], None]]:
         """Yield what takes a text piece by piece, to show it to whoever watches; the secrets of this firing do not get through."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from blocks.sdk import BlockType
+from executions import file_inputs
 from executions.engine.plan import Plan
 from executions.errors import InputsInvalid
 from executions.storable import storable
@@ -20,11 +21,12 @@ def declared_inputs(plan: Plan) -> dict[str, bool]:
     }
 
 
-def checked_inputs(inputs: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+def checked_inputs(inputs: Mapping[str, Any], plan: Plan, *, owner_id: int) -> dict[str, Any]:
     """Return the inputs as they are stored, after comparing them with what the graph declares.
 
     Raises:
         InputsInvalid: one is missing, unknown or can not be stored.
+        FileNotFound: one refers to a file that is not the owner's.
     """
     declared = declared_inputs(plan)
     for name in inputs:
@@ -34,4 +36,6 @@ def checked_inputs(inputs: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     for name, has_default in declared.items():
         if name not in inputs and not has_default:
             raise InputsInvalid(f"The input {name!r} is missing.", path=f"inputs.{name}")
-    return {name: storable(value, f"inputs.{name}", InputsInvalid) for name, value in inputs.items()}
+    stored = {name: storable(value, f"inputs.{name}", InputsInvalid) for name, value in inputs.items()}
+    file_inputs.refuse_unknown(stored, owner_id)
+    return stored

@@ -155,7 +155,8 @@ def _check(schedule: Schedule, *, is_new_time: bool = True) -> None:
     version = version or schedule.graph.versions.published().only("id").first()
     if version is not None:
         # Masked as it would be when it is started: what a credential holds is stored nowhere else.
-        schedule.inputs = mask_for(schedule.owner_id).value(checked_inputs(schedule.inputs, plan_of(version.pk)))
+        inputs = checked_inputs(schedule.inputs, plan_of(version.pk), owner_id=schedule.owner_id)
+        schedule.inputs = mask_for(schedule.owner_id).value(inputs)
 
 
 def _check_policy(schedule: Schedule) -> None:

@@ -182,7 +182,7 @@ def _prepare(execution: Execution, ask: Ask) -> _Prepared:
     if ask.version is Version.NEWEST:
         version_id = graph_services.latest_version(execution.graph).pk
     plan = plan_of(version_id)
-    inputs = checked_inputs(execution.inputs if ask.inputs is None else ask.inputs, plan)
+    inputs = checked_inputs(execution.inputs if ask.inputs is None else ask.inputs, plan, owner_id=execution.owner_id)
     inputs = mask_for(execution.owner_id).value(inputs)
     reuse = reusable(
         plan,

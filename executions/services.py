@@ -49,6 +49,7 @@ def start(
         VersionNotPublished: the version does not exist or is a draft.
         CredentialsMissing: a node needs a credential that is not there.
         InputsInvalid: an input is missing, unknown or can not be stored.
+        FileNotFound: an input refers to a file that is not the owner's.
         BudgetExceeded: there is surely not enough credit or budget for it.
         OwnerInactive: the owner may not log in.
     """
@@ -60,7 +61,7 @@ def start(
         graph_id=graph_id,
         version_id=version_id,
         owner_id=owner_id,
-        inputs=mask_for(owner_id).value(checked_inputs(inputs or {}, plan)),
+        inputs=mask_for(owner_id).value(checked_inputs(inputs or {}, plan, owner_id=owner_id)),
         plan_mark=plan.mark,
         priority=priority,
         api_key=api_key,

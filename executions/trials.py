@@ -126,7 +126,7 @@ def _tried(block: type[Block], example: Example) -> Tried:
 
 
 async def _run(block: type[Block], example: Example) -> list[tuple[str, Any]]:
-    context = MemoryContext(answers=dict(_answers(example)), sub_graphs=example.sub_graphs)
+    context = MemoryContext(answers=dict(_answers(example)), sub_graphs=example.sub_graphs, files=example.files)
     async with asyncio.timeout(EXAMPLE_WITHIN_S):
         with egress.only([[]]):
             return await run_block(block, example.given, context=context)

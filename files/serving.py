@@ -21,7 +21,6 @@ def download(file: File) -> StreamingHttpResponse:
     # An attachment, of no type that a browser would run, whatever somebody has said that it is.
     answer["Content-Disposition"] = content_disposition_header(True, file.name)
     answer["X-Content-Type-Options"] = "nosniff"
-    answer["Content-Security-Policy"] = "sandbox; default-src 'none'"
     answer["Cache-Control"] = "private, no-transform"
     answer["ETag"] = f'"{file.sha256}"'
     return answer

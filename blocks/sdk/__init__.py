@@ -6,6 +6,7 @@ from blocks.sdk.context import BlockContext, Credentials
 from blocks.sdk.cost import BlockCostConfig
 from blocks.sdk.errors import BlockError
 from blocks.sdk.example import Example
+from blocks.sdk.files import FileContent, FileRef
 from blocks.sdk.kinds import BlockType, Effects, Placement
 from blocks.sdk.retry import Retry
 from blocks.sdk.schema import BlockSchema
@@ -25,6 +26,8 @@ __all__ = [
     "Credentials",
     "Effects",
     "Example",
+    "FileContent",
+    "FileRef",
     "Placement",
     "RateLimiter",
     "Retry",

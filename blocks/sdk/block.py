@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from uuid import UUID
 
+from blocks.jsonable import clean_text
 from blocks.sdk import waiting
 from blocks.sdk.errors import BlockError
+from blocks.sdk.files import FileContent, FileRef, NewFile
 from blocks.sdk.kinds import BlockType, Effects, Placement
 from blocks.sdk.sub_graph import SubGraph
 from blocks.sdk.waiting import Approval, TimeoutAction
@@ -229,6 +231,39 @@ class Block:
         return await self.context.execute_subgraph(
             SubGraph(str(graph_id or ""), str(version_id or ""), inputs or {}, optional or {}, key)
         )
+
+    async def read_file(self, file: FileRef | str | UUID, *, max_bytes: int | None = None) -> FileContent:
+        """Return what is in a file. It is held in memory: without `max_bytes`, one as large as a value may be is read.
+
+        Raises:
+            AppError: it is not there any more, or somebody else's (`FILE_GONE`); it is larger than that (`FILE_TOO_LARGE`).
+            BlockError: there is no such id (`FILE_GONE`).
+        """
+        try:
+            file_id = file.file_id if isinstance(file, FileRef) else UUID(str(file))
+        except ValueError:
+            raise BlockError(f"{file!r} is no id of a file.", code="FILE_GONE") from None
+        return await self.context.read_file(file_id, max_bytes=max_bytes)
+
+    async def write_file(
+        self,
+        name: str,
+        content: str | bytes,
+        *,
+        content_type: str = "",
+        expires_in_s: float | None = None,
+        key: str | None = None,
+    ) -> FileRef:
+        """Keep a file of the execution's owner, without secrets, and return what refers to it: a value for a pin of the type `FileRef`.
+
+        When the block runs again, after a crash or a wait, the file is written anew in its place: found by `key`, or without one by its
+        number among those that this firing writes.
+
+        Raises:
+            AppError: it is too large (`FILE_TOO_LARGE`), or its owner has too much (`FILE_QUOTA_EXCEEDED`).
+        """
+        raw = clean_text(content).encode() if isinstance(content, str) else bytes(content)
+        return await self.context.write_file(NewFile(name, raw, content_type, expires_in_s, key))
 
     async def execute_agent(
         self, *, agent_id: str | UUID, inputs: Mapping[str, Any] | None = None, key: str | None = None

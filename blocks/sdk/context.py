@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
+from uuid import UUID
 
+from blocks.sdk.files import FileContent, FileRef, NewFile
 from blocks.sdk.sub_graph import SubGraph
 from blocks.sdk.usage import Usage
 from blocks.sdk.waiting import WaitFor
@@ -96,6 +98,22 @@ class BlockContext(Protocol):
 
         Raises:
             BlockError: it failed or could not be started.
+        """
+        ...
+
+    async def read_file(self, file_id: UUID, *, max_bytes: int | None) -> FileContent:
+        """Return what is in a file of the owner's.
+
+        Raises:
+            AppError: it is not there (code `FILE_GONE`), or too large (`FILE_TOO_LARGE`).
+        """
+        ...
+
+    async def write_file(self, new: NewFile) -> FileRef:
+        """Keep a file, and return what refers to it.
+
+        Raises:
+            AppError: it is too large (`FILE_TOO_LARGE`, `FILE_QUOTA_EXCEEDED`).
         """
         ...
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from agentplatform.lib.credential_hosts import hosts_of
 from blocks.registry import validate_input, validate_output
 from blocks.sdk import Block, BlockError, Credentials, Example, Usage
+from blocks.sdk.files import FileContent, FileRef, NewFile
 from blocks.sdk.sub_graph import SubGraph
 from blocks.sdk.waiting import Suspended, WaitFor, slept
 from integrations.ratelimit import RateLimiter
@@ -49,6 +51,9 @@ class MemoryContext:
     sub_graphs: Mapping[str, Callable[[dict[str, Any]], Any] | Sequence[Any]] = field(default_factory=dict)
     #: The sub-graphs that were called, in order.
     called: list[SubGraph] = field(default_factory=list)
+    #: By id, what is in the files that it may read, and those that it has written.
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    written: dict[UUID, NewFile] = field(default_factory=dict)
     #: What was shown while it was made: the pieces of each text, in order.
     showed: list[list[str]] = field(default_factory=list)
 
@@ -96,6 +101,26 @@ class MemoryContext:
         if isinstance(gives, Exception):
             raise gives
         return dict(gives)
+
+    async def read_file(self, file_id: UUID, *, max_bytes: int | None) -> FileContent:
+        """Return what the test says that is in a file, or what was written before.
+
+        Raises:
+            BlockError: the test knows no such file.
+        """
+        if new := self.written.get(file_id):
+            return FileContent(new.name, new.content_type, new.content)
+        if str(file_id) not in self.files:
+            raise BlockError(f"The file {file_id} is not there.", code="FILE_GONE")
+        content = self.files[str(file_id)]
+        raw = content.encode() if isinstance(content, str) else content
+        return FileContent(str(file_id), "application/octet-stream", raw)
+
+    async def write_file(self, new: NewFile) -> FileRef:
+        """Keep a file as long as the test lasts."""
+        file_id = uuid5(NAMESPACE_OID, f"{self.idempotency_key} {new.key or len(self.written)}")
+        self.written[file_id] = new
+        return FileRef(file_id=file_id, name=new.name, content_type=new.content_type, size=len(new.content))
 
     @contextmanager
     def shown(self) -> Iterator[Callable[[str], None]]:

@@ -17,6 +17,7 @@ from blocks import registry
 from executions import own_schedules, own_subscriptions, services
 from executions.engine.spec import LinkSpec, NodeSpec
 from executions.models import Execution
+from files import storing
 from graphs.models import Graph
 from tests.blocks import node
 from tests.factories import document_of, make_execution, make_key, make_published, make_user
@@ -50,6 +51,7 @@ def theirs() -> dict[str, str]:
         "owner": str(owner.pk),
         "credential": str(make_credential(owner, new_secret()).pk),
         "group": group.name,
+        "file": str(storing.store([b"theirs"], owner_id=owner.pk, name="theirs").pk),
     }
 
 
@@ -64,6 +66,7 @@ def mine() -> dict[str, str]:
         "key": text,
         "key_id": str(ApiKey.objects.get(owner=owner).pk),
         "graph": str(version.graph_id),
+        "reading": str(make_published([node("in", "test.input", name="doc")], owner=owner).graph_id),
         "schedule": str(schedule.pk),
         "subscription": str(subscription.pk),
     }
@@ -71,7 +74,7 @@ def mine() -> dict[str, str]:
 
 def unknown() -> dict[str, str]:
     """Return ids of nothing, by what they could be."""
-    return dict.fromkeys(["graph", "version", "execution", "key", "owner", "credential", "group"], UNKNOWN) | {
+    return dict.fromkeys(["graph", "version", "execution", "key", "owner", "credential", "group", "file"], UNKNOWN) | {
         "owner": "999999999"
     }
 
@@ -87,6 +90,8 @@ NAMED = [
     ("post", "schedules/", {"graph": "[graph]", **CRON}),
     ("post", "schedules/", {"graph": "{graph}", "version": "[version]", **CRON}),
     ("patch", "schedules/{schedule}/", {"version": "[version]"}),
+    ("post", "executions/", {"graph": "{reading}", "inputs": {"doc": {"file_id": "[file]"}}}),
+    ("post", "schedules/", {"graph": "{reading}", "inputs": {"doc": [{"file_id": "[file]"}]}, **CRON}),
     ("post", "webhooks/", {"graph": "[graph]", "name": "x"}),
     ("post", "subscriptions/", {"graph": "[graph]", **A_SUBSCRIPTION}),
     ("patch", "subscriptions/{subscription}/", {"graph": "[graph]"}),

@@ -49,6 +49,7 @@ async def test_does_what_its_example_says(
     if ProviderName.SMTP in block.credentials_required:
         context.credentials = {ProviderName.SMTP: credential_of(mail)}
     context.sub_graphs = example.sub_graphs
+    context.files = example.files
 
     gives = await run_block(block, given, context=context)
 

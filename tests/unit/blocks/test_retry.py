@@ -13,6 +13,7 @@ from blocks.sdk import Block, BlockType, Effects, Placement, Retry
 from blocks.sdk.retry import HOPELESS, NEVER_RETRIED
 
 WAITING_FOR_OTHERS = {
+    "fetch-file-block",
     "http-request-block",
     "http-service-block",
     "llm-chat-block",

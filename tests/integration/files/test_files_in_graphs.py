@@ -1,0 +1,194 @@
+"""Files as inputs and outputs of graphs: whose they are, what becomes of a repeated firing, S13 and S25 at this door."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from blocks import registry
+from blocks.sdk import Block, Placement, Retry
+from executions import own_schedules, services
+from executions.engine.spec import LinkSpec, NodeSpec
+from executions.models import Execution, NodeExecution
+from files import storing
+from files.errors import FileNotFound
+from files.models import File
+from integrations.providers import ProviderName
+from tests.blocks import AnyInput, AnyOutput
+from tests.factories import make_published, make_user
+from tests.keys import make_credential, new_secret, run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+UNKNOWN = "01a2051a-6cc5-735c-ab08-5a6fc6e7e4f9"
+
+
+class WritesTwo(Block):
+    """Writes two files, and fails after that when it is told to."""
+
+    id = "files.writes-two"
+    name = "Write two files"
+    description = "Writes what it is given, twice."
+    placement = Placement.IO
+    input_schema, output_schema = AnyInput, AnyOutput
+    tries = 0
+
+    async def execute(self, input_data: Any) -> AsyncIterator[tuple[str, Any]]:
+        """Write, then fail the first time."""
+        type(self).tries += 1
+        first = await self.write_file("a.txt", f"{input_data.input} {self.tries}")
+        await self.write_file("b.bin", b"\xff\x00" + str(input_data.input).encode())
+        if input_data.input == "fail" and self.tries == 1:
+            raise RuntimeError("the first time")
+        yield "output", first
+
+
+class WritesKey(Block):
+    """Writes the key that it is handed."""
+
+    id = "files.writes-key"
+    name = "Write the key"
+    description = "Writes what nobody may read."
+    placement = Placement.IO
+    credentials_required = (ProviderName.OPENAI,)
+    input_schema, output_schema = AnyInput, AnyOutput
+
+    async def execute(self, input_data: Any) -> AsyncIterator[tuple[str, Any]]:
+        """Write it as a text, and among bytes that are none."""
+        key = (await self.get_credentials(ProviderName.OPENAI)).api_key
+        await self.write_file(f"{key}.txt", f"key={key}")
+        await self.write_file("b.bin", b"\xff\x00" + key.encode())
+        yield "output", 1
+
+
+def reading(owner: Any) -> Any:
+    """Return a graph that reads a file."""
+    nodes = [NodeSpec("in", "input-block", {"name": "doc"}), NodeSpec("read", "read-text-file-block")]
+    return make_published(nodes, [LinkSpec("in", "output", "read", "file")], owner=owner)
+
+
+def writing(owner: Any, given: str, **node: Any) -> Any:
+    """Return a graph that writes two files."""
+    registry.register(WritesTwo)
+    WritesTwo.tries = 0
+    return make_published([NodeSpec("write", WritesTwo.id, {"input": given}, **node)], owner=owner)
+
+
+def started(version: Any, inputs: Any = None) -> tuple[Execution, dict[str, NodeExecution]]:
+    execution = services.start(version_id=version.pk, owner_id=version.graph.owner_id, inputs=inputs or {})
+    return execution, run(execution)
+
+
+class TestAnInput:
+    def test_is_read_by_a_node(self):
+        owner = make_user()
+        file = storing.store([b"\xef\xbb\xbfgr\xc3\xbcn"], owner_id=owner.pk, name="tea.txt")
+
+        _, rows = started(reading(owner), {"doc": {"file_id": str(file.pk)}})
+
+        assert (rows["read"].status, rows["read"].outputs) == ("SUCCEEDED", {"text": ["grün"], "name": ["tea.txt"]})
+
+    @pytest.mark.parametrize("nested", [lambda ref: ref, lambda ref: {"docs": [1, ref]}])
+    def test_s13_of_another_is_refused_as_what_does_not_exist(self, nested):
+        owner = make_user()
+        version = reading(owner)
+        theirs = storing.store([b"x"], owner_id=make_user().pk, name="theirs").pk
+        told = []
+        for file_id in (theirs, UNKNOWN, "../../etc/passwd", None, 7):
+            ref = {"file_id": file_id if file_id in (None, 7) else str(file_id)}
+            with pytest.raises(FileNotFound) as refused:
+                services.start(version_id=version.pk, owner_id=owner.pk, inputs={"doc": nested(ref)})
+            told.append(refused.value.as_dict())
+
+        assert all(one == told[0] for one in told)
+        assert told[0]["path"] in ("inputs.doc.file_id", "inputs.doc.docs.1.file_id")
+        assert not Execution.objects.exists()
+
+    def test_s13_is_refused_in_a_schedule_too(self):
+        owner = make_user()
+        version = reading(owner)
+
+        with pytest.raises(FileNotFound):
+            own_schedules.create(
+                graph=version.graph, name="x", kind="cron", cron="@daily", inputs={"doc": {"file_id": UNKNOWN}}
+            )
+
+    def test_s13_is_looked_at_again_when_it_is_read(self):
+        theirs = storing.store([b"x"], owner_id=make_user().pk, name="theirs").pk
+        node = NodeSpec("read", "read-text-file-block", {"file": {"file_id": str(theirs)}})
+
+        _, rows = started(make_published([node], owner=make_user()))
+
+        assert (rows["read"].status, rows["read"].error_code) == ("FAILED", "FILE_GONE")
+
+    def test_that_is_deleted_meanwhile_is_gone(self):
+        owner = make_user()
+        file = storing.store([b"x"], owner_id=owner.pk, name="x")
+        version = reading(owner)
+        execution = services.start(version_id=version.pk, owner_id=owner.pk, inputs={"doc": {"file_id": str(file.pk)}})
+        storing.delete(file)
+
+        assert run(execution)["read"].error_code == "FILE_GONE"
+
+    def test_that_only_looks_like_one_is_a_value(self):
+        owner = make_user()
+        version = reading(owner)
+        event = {"type": "file_shared", "file_id": "F2147483862"}
+
+        assert services.start(version_id=version.pk, owner_id=owner.pk, inputs={"doc": event})
+
+    def test_that_is_no_text_says_so(self):
+        owner = make_user()
+        file = storing.store([b"\xff\xfe\x00"], owner_id=owner.pk, name="x")
+
+        _, rows = started(reading(owner), {"doc": {"file_id": str(file.pk)}})
+
+        assert rows["read"].error_code == "FILE_NOT_TEXT"
+
+
+class TestAFileThatABlockWrites:
+    def test_belongs_to_the_owner_of_the_execution(self):
+        owner = make_user()
+        execution, rows = started(writing(owner, "tea"))
+
+        files = {file.name: file for file in File.objects.filter(owner=owner)}
+
+        assert {file.execution_id for file in files.values()} == {execution.pk}
+        assert rows["write"].outputs["output"][0]["file_id"] == str(files["a.txt"].pk)
+        assert b"".join(storing.read(files["a.txt"])) == b"tea 1"
+        assert b"".join(storing.read(files["b.bin"])) == b"\xff\x00tea"
+
+    def test_is_there_once_though_its_firing_is_repeated(self):
+        owner = make_user()
+        _, rows = started(writing(owner, "fail", retry=Retry(attempts=2, delay_s=0.0)))
+
+        assert (rows["write"].status, WritesTwo.tries) == ("SUCCEEDED", 2)
+        assert sorted(File.objects.values_list("name", flat=True)) == ["a.txt", "b.bin"]
+        assert b"".join(storing.read(File.objects.get(name="a.txt"))) == b"fail 2"
+
+    def test_counts_on_the_quota(self, settings):
+        settings.AGENTPLATFORM_MAX_OWNED_FILE_BYTES = 4
+
+        _, rows = started(writing(make_user(), "tea"))
+
+        assert (rows["write"].error_code, File.objects.count()) == ("FILE_QUOTA_EXCEEDED", 0)
+
+    def test_s25_holds_no_secret(self):
+        owner = make_user()
+        make_credential(owner, new_secret())
+        registry.register(WritesKey)
+
+        started(make_published([NodeSpec("write", WritesKey.id, {"input": 1})], owner=owner))
+
+        contents = {file.name: b"".join(storing.read(file)) for file in File.objects.all()}
+        assert contents == {"***.txt": b"key=***", "b.bin": b"\xff\x00***"}
+
+
+def test_a_text_that_is_written_can_be_read():
+    nodes = [NodeSpec("write", "write-text-file-block", {"text": "grün"}), NodeSpec("read", "read-text-file-block")]
+
+    _, rows = started(make_published(nodes, [LinkSpec("write", "file", "read", "file")], owner=make_user()))
+
+    assert rows["read"].outputs == {"text": ["grün"], "name": ["text.txt"]}
