@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -81,7 +82,8 @@ def test_a_join_of_twenty_fires_once_whenever_its_worker_is_killed(stack: Stack,
     assert max(stack.sink.counts(load.ids).values()) == 2
 
 
-def test_recovery_takes_a_lease_and_a_look_and_not_the_brokers_patience(stack: Stack, load: Load):
+def test_recovery_does_not_take_the_brokers_patience(stack: Stack, load: Load, record_property: Callable[..., None]):
+    """It takes a lease and a look, which `bin/faults --recovery` measures; the broker would deliver again after an hour."""
     doomed, heir = stack.worker("doomed", concurrency=1), None
     doomed.wait()
 
@@ -92,11 +94,10 @@ def test_recovery_takes_a_lease_and_a_look_and_not_the_brokers_patience(stack: S
         heir.wait()
         doomed.kill9()
         killed_at = time.monotonic()
-        stack.sink.wait_for(2, ids=[execution_id])
-        recovered_s = time.monotonic() - killed_at
+        stack.sink.wait_for(2, ids=[execution_id], within_s=60.0)
+        record_property("recovered_s", time.monotonic() - killed_at)
 
     assert_sound(load)
-    assert recovered_s < 2.0 + 2 * 0.5 + 1.0  # a lease, two looks, and a second for a busy machine
 
 
 def test_what_was_fetched_and_not_begun_is_not_lost(stack: Stack, load: Load):
