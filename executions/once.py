@@ -28,6 +28,16 @@ def digest_of(what: str, asked: Any) -> str:
     return hashlib.sha256(to_json([what, _ordered(asked)])).hexdigest()
 
 
+def check_key(key: str) -> None:
+    """See to it that this can be a key; one that is empty is a variable that nobody has set.
+
+    Raises:
+        StartKeyInvalid: it can not.
+    """
+    if not 0 < len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
+        raise StartKeyInvalid
+
+
 def start_once(key: str, digest: str, start: Callable[[UUID], Execution], *, owner_id: int) -> tuple[Execution, bool]:
     """Return the execution of a key, and whether it was there before; else call `start` with the id that the new one is to have.
 
@@ -38,8 +48,7 @@ def start_once(key: str, digest: str, start: Callable[[UUID], Execution], *, own
         StartKeyReused: the key stands for something else that was asked.
         StartInFlight: somebody asks with the same key at this moment.
     """
-    if not 0 < len(key) <= MAX_KEY or not key.isascii() or not key.isprintable():
-        raise StartKeyInvalid
+    check_key(key)
     execution_id = uuid7()
     with transaction.atomic(durable=True):
         if not _keep(key, digest, execution_id, owner_id=owner_id):

@@ -71,7 +71,8 @@ class BulkViewSet(viewsets.GenericViewSet[Execution]):
     def retry(self, request: Request) -> Response:
         """Go on from what failed of all that match and did not succeed. Those that somebody has gone on from already are left out."""
         owner_id = cast(int, request.user.pk)
-        key = request.headers.get("Idempotency-Key")
+        if (key := request.headers.get("Idempotency-Key")) is not None:
+            once.check_key(key)
         return self._carry_out(request, Action.RETRY, partial(_retry, owner_id=owner_id, key=key))
 
     def _carry_out(self, request: Request, action: Action, act: bulk.Act) -> Response:

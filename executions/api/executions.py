@@ -148,7 +148,7 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
         self, request: Request, start: Callable[..., Execution], what: str, *, version: GraphVersion | None = None
     ) -> Response:
         was_there = False
-        if key := request.headers.get("Idempotency-Key"):
+        if (key := request.headers.get("Idempotency-Key")) is not None:
             digest = once.digest_of(what, request.data)
             keyed = partial(_start_as, start)
             execution, was_there = once.start_once(key, digest, keyed, owner_id=cast(int, request.user.pk))

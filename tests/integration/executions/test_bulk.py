@@ -200,3 +200,14 @@ def test_a_key_starts_each_once_also_where_several_ask_at_the_same_moment():
 
     started = Execution.objects.filter(retried_from_id__in=[one.pk for one in failed])
     assert started.count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("key", ["", "x" * 201])
+def test_a_key_that_can_be_none_is_refused_before_anything_is_started(client, version, key):
+    make_failed(version)
+
+    answer = ask(client, "retry", "status=FAILED", headers={"Idempotency-Key": key})
+
+    assert (answer.status_code, answer.data["code"]) == (400, "IDEMPOTENCY_KEY_INVALID")
+    assert Execution.objects.count() == 1
