@@ -30,6 +30,7 @@ NAVIGATION = {
         ("Executions", "play_circle", "executions.execution"),
         ("Node executions", "adjust", "executions.nodeexecution"),
         ("Waiting", "hourglass_top", "executions.wait"),
+        ("Files", "draft", "files.file"),
     ],
     "Graphs": [
         ("Graphs", "account_tree", "graphs.graph"),

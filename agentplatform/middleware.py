@@ -39,11 +39,14 @@ def name_requests(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpR
 
 
 class GzipMiddleware(GZipMiddleware):
-    """Compresses answers, but not what is told live: a piece must not wait for the next."""
+    """Compresses answers, but not what is told live: a piece must not wait for the next.
+
+    Nor files, which have a length: each piece of what is streamed would be compressed for itself, and many read only the first.
+    """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Return the answer, smaller where that helps."""
-        if response.get("Content-Type", "").startswith("text/event-stream"):
+        if response.get("Content-Type", "").startswith(("text/event-stream", "application/octet-stream")):
             return response
         return super().process_response(request, response)
 

@@ -14,6 +14,7 @@ from executions import ledger, own_schedules, own_subscriptions, own_webhooks, s
 from executions.engine.spec import LinkSpec
 from executions.engine.status import Status
 from executions.models import Budget, Delivery, TokenPrice
+from files import storing
 from graphs.models import Link, Node
 from tests.blocks import node
 from tests.factories import make_execution, make_key, make_node_execution, make_published, make_user
@@ -56,6 +57,7 @@ def make_rows() -> dict[str, Any]:
         "execution": execution,
         "nodeexecution": make_node_execution(make_execution(version)),
         "wait": make_wait(execution),
+        "file": storing.store([b"file"], owner_id=version.graph.owner_id, name="file.txt"),
         "schedule": schedule,
         "fire": schedules.fire_now(schedule),
         "webhook": webhook,

@@ -1,6 +1,7 @@
 """The console's windows onto executions."""
 
 from executions.admin.execution import ExecutionAdmin
+from executions.admin.file import FileAdmin
 from executions.admin.money import AccountAdmin, BudgetAdmin, LedgerEntryAdmin, TokenPriceAdmin
 from executions.admin.node_execution import NodeExecutionAdmin
 from executions.admin.schedule import FireAdmin, ScheduleAdmin
@@ -13,6 +14,7 @@ __all__ = [
     "BudgetAdmin",
     "DeliveryAdmin",
     "ExecutionAdmin",
+    "FileAdmin",
     "FireAdmin",
     "LedgerEntryAdmin",
     "NodeExecutionAdmin",

@@ -37,6 +37,22 @@ ASK = {
     ],
 }
 
+COPY = {
+    "format": 1,
+    "name": "Copy",
+    "nodes": [
+        {"id": "in", "block_id": "input-block", "inputs": {"name": "doc"}},
+        {"id": "read", "block_id": "read-text-file-block"},
+        {"id": "write", "block_id": "write-text-file-block", "inputs": {"name": "copy.txt"}},
+        {"id": "out", "block_id": "output-block", "inputs": {"name": "copy"}},
+    ],
+    "links": [
+        {"source_id": "in", "source_name": "output", "sink_id": "read", "sink_name": "file"},
+        {"source_id": "read", "source_name": "text", "sink_id": "write", "sink_name": "text"},
+        {"source_id": "write", "source_name": "file", "sink_id": "out", "sink_name": "value"},
+    ],
+}
+
 
 @pytest.fixture(scope="module")
 def web(django_db_setup: None) -> Iterator[Web]:
@@ -221,3 +237,38 @@ def test_every_noun_is_in_the_readme_of_the_client() -> None:
     readme = (ROOT / "clients/python/README.md").read_text()
 
     assert [noun for noun, *_ in NOUNS if f"`{noun} " not in readme] == []
+
+
+def test_files_are_kept_and_got_back(shell: Shell) -> None:
+    content = "grün\n".encode() * 500_000
+    (shell.folder / "tea.txt").write_bytes(content)
+    kept = shell.json("files", "upload", "tea.txt", "--type", "text/csv")
+
+    assert (kept["name"], kept["content_type"], kept["size"]) == ("tea.txt", "text/csv", len(content))
+    assert kept["id"] in shell("files", "list")[1]
+    assert shell("files", "download", kept["id"])[0] != 0  # there is one of that name already
+    assert shell("files", "download", kept["id"], "copy.txt")[0] == 0
+    assert (shell.folder / "copy.txt").read_bytes() == content
+    assert shell("files", "delete", kept["id"])[0] == 0
+    assert shell("files", "get", kept["id"])[0] == 3
+
+
+def test_a_graph_reads_a_file_and_writes_another(shell: Shell) -> None:
+    shell.write("read.yaml", COPY)
+    shell("apply", "read.yaml")
+    (shell.folder / "tea.txt").write_text("grün", encoding="utf-8")
+    kept = shell.json("files", "upload", "tea.txt")
+
+    ended = shell.json("run", "Copy", "--input-json", f'doc={{"file_id": "{kept["id"]}"}}')
+
+    assert shell("files", "download", ended["outputs"]["copy"]["file_id"])[0] == 0
+    assert (shell.folder / "copy.txt").read_text(encoding="utf-8") == "grün"
+    assert shell.json("files", "get", ended["outputs"]["copy"]["file_id"])["execution"] == ended["id"]
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_has_come(shell: Shell) -> None:
+    with (shell.folder / "large").open("wb") as file:
+        file.truncate(64 * 1024 * 1024 + 100_000)
+
+    assert "FILE_TOO_LARGE" in shell("files", "upload", "large")[2]
+    assert shell.json("files", "list") == []

@@ -58,6 +58,7 @@ BESIDE = {
     "executions_subscription_rotate": "executions.change_subscription",
     "executions_outgoingdelivery_resend": "executions.change_subscription",
     "executions_ledgerentry_export_csv": "executions.view_ledgerentry",
+    "files_file_content": "files.view_file",
     "integrations_credential_connect": "integrations.change_credential",
     "integrations_credential_test": "integrations.change_credential",
     "integrations_credential_revoke": "integrations.change_credential",

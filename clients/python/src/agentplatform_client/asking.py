@@ -42,8 +42,10 @@ def arguments_of(call: Call[Any]) -> dict[str, Any]:
     if call.params:
         # None at all would take away what the address itself says.
         arguments["params"] = dict(call.params)
-    if call.is_text:
+    if call.is_text or call.is_bytes:
         arguments["headers"]["Accept"] = "*/*"
+    if call.upload is not None:
+        arguments |= {"data": dict(call.form), "files": {"file": call.upload}}
     if call.json is not None:
         arguments["json"] = call.json
     if "wait" in call.params:
@@ -60,6 +62,8 @@ def answer_of(call: Call[T], response: httpx2.Response) -> T:
     """
     if response.status_code == httpx2.codes.NO_CONTENT:
         return cast(T, None)
+    if response.is_success and call.is_bytes:
+        return cast(T, response.content)
     if response.is_success:
         return cast(T, response.text if call.is_text else _json(response))
     raise failure_of(response)

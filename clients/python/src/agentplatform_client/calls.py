@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Self, TypeVar
+from typing import IO, Any, Generic, Self, TypeVar
 from urllib.parse import quote
 
 T_co = TypeVar("T_co", covariant=True)
@@ -24,6 +24,11 @@ class Call(Generic[T_co]):
     headers: Mapping[str, str] = field(default_factory=dict)
     #: The answer is a text and no JSON.
     is_text: bool = False
+    #: The answer is bytes.
+    is_bytes: bool = False
+    #: Sent as a form, with a file in it: its name, its content and what it is.
+    form: Mapping[str, str] = field(default_factory=dict)
+    upload: tuple[str, bytes | IO[bytes], str] | None = None
 
     @property
     def is_repeatable(self) -> bool:

@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
+class AskFile(TypedDict):
+    """A file to be kept. Its name and its type are those that the form gives."""
+
+    file: str
+    expires_at: NotRequired[str]
+
+
 class Balance(TypedDict):
     """What you have."""
 
@@ -256,6 +263,19 @@ class ExecutionError(TypedDict):
 
 
 ExecutionStatus: TypeAlias = 'Literal["QUEUED", "RUNNING", "WAITING", "CANCELLING", "SUCCEEDED", "FAILED", "CANCELLED", "BUDGET_EXCEEDED"]'
+
+
+class File(TypedDict):
+    """A file, without its content."""
+
+    id: str
+    name: str
+    content_type: str
+    size: int
+    sha256: str
+    execution: str | None
+    created_at: str
+    expires_at: str | None
 
 
 class Fire(TypedDict):
@@ -577,6 +597,12 @@ class PaginatedExecutionList(TypedDict):
     next: NotRequired[str]
     previous: NotRequired[str]
     results: list[Execution]
+
+
+class PaginatedFileList(TypedDict):
+    next: NotRequired[str]
+    previous: NotRequired[str]
+    results: list[File]
 
 
 class PaginatedFireList(TypedDict):

@@ -15,6 +15,7 @@ from agentplatform_client.cli import (
     building,
     codes,
     drawing,
+    filing,
     hooking,
     many,
     naming,
@@ -35,6 +36,7 @@ NOUNS = (
     ("blocks", "block", "The blocks that are installed: list, get.", building.declare),
     ("budgets", "budget", "What executions may cost: list, set, delete.", spending.declare_budgets),
     ("credentials", "credential", "Keys for the outside: list, add, test, revoke, delete.", sealing.declare),
+    ("files", "file", "Files: list, upload, get, download, delete.", filing.declare),
     ("money", "entry", "What you have and where it went: balance, costs, entries.", spending.declare),
     (
         "schedules",

@@ -1,0 +1,74 @@
+"""The console's window onto files: what there is, who wrote it, and a way to download it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.defaultfilters import filesizeformat
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from unfold.decorators import display
+
+from executions.admin.shown import WindowAdmin, as_id
+from files.models import File
+from files.serving import download
+
+
+@admin.register(File)
+class FileAdmin(WindowAdmin):
+    """Files of everybody, the newest first."""
+
+    list_display = ["name", "owner", "content_type", "shown_size", "written_by", "created_at", "expires_at", "content"]
+    list_prefetch_related = ("owner",)
+    search_fields = ["name"]
+    search_help_text = "Id, execution, name in full, or SHA-256"
+    sortable_by: list[str] = []
+    fields = [
+        *["id", "owner", "name", "content_type", "shown_size", "sha256", "written_by"],
+        *["created_at", "expires_at", "content"],
+    ]
+    readonly_fields = fields
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address of the content."""
+        view = self.admin_site.admin_view(self.content_view)
+        return [path("<uuid:object_id>/content/", view, name="files_file_content"), *super().get_urls()]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[File], search_term: str
+    ) -> tuple[QuerySet[File], bool]:
+        if id_ := as_id(search_term):
+            return queryset.filter(Q(pk=id_) | Q(execution_id=id_)), False
+        if term := search_term.strip():
+            return queryset.filter(Q(name=term) | Q(sha256=term.lower())), False
+        return queryset, False
+
+    def content_view(self, request: HttpRequest, object_id: Any) -> HttpResponseBase:
+        """Download a file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        file = self.get_object(request, str(object_id))
+        if not isinstance(file, File):
+            raise Http404
+        return download(file)
+
+    @display(description="Size")
+    def shown_size(self, file: File) -> str:
+        return str(filesizeformat(file.size))
+
+    @display(description="Written by", empty_value="uploaded")
+    def written_by(self, file: File) -> str | None:
+        if file.execution_id is None:
+            return None
+        address = reverse("admin:executions_execution_change", args=[file.execution_id])
+        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">an execution</a>', address)
+
+    @display(description="Content")
+    def content(self, file: File) -> str:
+        address = reverse("admin:files_file_content", args=[file.pk])
+        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">Download</a>', address)

@@ -1,0 +1,53 @@
+"""The console's window onto files."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from files import storing
+from tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+AT = "/admin/files/file/"
+HOSTILE = '<img src=x onerror="alert(1)">.html'
+
+
+@pytest.fixture
+def client() -> Client:
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("root"))
+    return client
+
+
+def test_s20_shows_names_as_text_and_offers_the_content(client):
+    file = storing.store([b"<script>"], owner_id=make_user().pk, name=HOSTILE, content_type="text/html")
+
+    pages = [client.get(AT), client.get(f"{AT}{file.pk}/change/")]
+
+    for page in pages:
+        assert page.status_code == 200
+        assert b"<img src=x" not in page.content
+        assert f"{AT}{file.pk}/content/".encode() in page.content
+    answer = client.get(f"{AT}{file.pk}/content/")
+    assert (answer["Content-Type"], answer["X-Content-Type-Options"]) == ("application/octet-stream", "nosniff")
+    assert answer["Content-Disposition"].startswith("attachment;")
+
+
+def test_finds_by_name_and_nothing_by_its_part(client):
+    storing.store([b"x"], owner_id=make_user().pk, name="tea.txt")
+
+    found = [len(client.get(AT, {"q": term}).context["cl"].result_list) for term in ("tea.txt", "tea")]
+
+    assert found == [1, 0]
+
+
+def test_changes_nothing(client):
+    file = storing.store([b"x"], owner_id=make_user().pk, name="tea.txt")
+
+    answers = [client.post(f"{AT}{file.pk}/{what}/") for what in ("change", "delete")]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert client.get(f"{AT}add/").status_code == 403
