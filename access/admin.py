@@ -29,9 +29,13 @@ class ApiKeyAdmin(ModelAdmin):
     actions: ClassVar = ["rotate", "revoke"]
     ordering: ClassVar = ["-id"]
 
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
+        asked = ["owner", "name", "scopes", "graph", "networks", "expires_at"]
+        return [*asked, *self.readonly_fields] if obj else asked
+
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
         """Let nobody hand a key to somebody else."""
-        return [*self.readonly_fields, *(["owner"] if obj else [])]
+        return [*self.readonly_fields, "owner"] if obj else []
 
     @admin.display(description="Key")
     def beginning(self, key: ApiKey) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from access import keyring
 from access.models import ApiKey
@@ -17,7 +17,7 @@ class ApiKeyForm(ServiceForm):
     """What a key opens."""
 
     scopes = forms.MultipleChoiceField(
-        choices=[(scope.value, scope.value) for scope in Scope], widget=forms.CheckboxSelectMultiple
+        choices=[(scope.value, scope.value) for scope in Scope], widget=UnfoldAdminCheckboxSelectMultipleWidget()
     )
     networks = forms.CharField(
         required=False,
@@ -31,8 +31,7 @@ class ApiKeyForm(ServiceForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.networks:
-            self.initial["networks"] = " ".join(self.instance.networks)
+        self.initial["networks"] = " ".join(self.instance.networks)
 
     def clean_networks(self) -> list[str]:
         """Return them as a list."""

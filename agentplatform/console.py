@@ -82,6 +82,11 @@ def script(request: HttpRequest) -> str:
     return static("console/console.js")
 
 
+def style(request: HttpRequest) -> str:
+    """Return the address of what unfold's styles lack."""
+    return static("console/console.css")
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the sidebar: the pages that this user may see."""
     groups: list[dict[str, Any]] = [

@@ -97,6 +97,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"  # stored and compared in one zone; people see their own in the browser
 USE_TZ = True
 USE_I18N = False
+FORMAT_MODULE_PATH = "agentplatform.formats"  # moments as our own pages write them
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Postgres: the truth ---
@@ -323,6 +324,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "agentplatform.console.icon"}],
     "SCRIPTS": ["agentplatform.console.script"],
+    "STYLES": ["agentplatform.console.style"],
     "LOGIN": {"form": "access.login_form.LoginForm"},
     "ENVIRONMENT": "agentplatform.console.environment",
     "DASHBOARD_CALLBACK": "agentplatform.console.dashboard",

@@ -9,6 +9,8 @@ from django.contrib.auth import get_user_model
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, StreamingHttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.decorators import action, display
 
 from agentplatform.lib.clock import now
@@ -17,7 +19,8 @@ from agentplatform.lib.service_form import ServiceForm
 from executions import export
 from executions.admin.money_forms import BudgetForm, LimitForm, MoveForm, OverdraftForm, PriceForm
 from executions.admin.shown import WindowAdmin, as_id, shown_moment
-from executions.engine.money import AccountKind
+from executions.budgeted import budgeted
+from executions.engine.money import AccountKind, BudgetScope
 from executions.models import Account, Budget, LedgerEntry, LedgerEntryQuerySet, TokenPrice
 
 #: Of owners that fit a search.
@@ -31,6 +34,15 @@ KINDS = {
     "EXCESS": "warning",
     "WRITE_OFF": "danger",
     "ADJUSTMENT": "warning",
+}
+
+
+#: What a budget is for, in words.
+WHAT: dict[str, str] = {
+    BudgetScope.OWNER: "Owner",
+    BudgetScope.GRAPH: "Graph",
+    BudgetScope.API_KEY: "API key",
+    BudgetScope.EXECUTION: "Execution",
 }
 
 
@@ -164,7 +176,7 @@ class LedgerEntryAdmin(ServiceAdmin):
 class BudgetAdmin(ServiceAdmin):
     """Limits to what executions may cost."""
 
-    list_display = ["what", "owner", "shown_period", "limit_shown", "spent", "held", "remaining"]
+    list_display = ["what", "name", "owner", "shown_period", "limit_shown", "spent", "held", "remaining"]
     list_display_links = ["what"]
     list_filter = ["scope", "period"]
     list_prefetch_related = ("owner",)
@@ -187,14 +199,33 @@ class BudgetAdmin(ServiceAdmin):
         if obj is None:
             return ["owner", "scope", "scope_id", "period", "limit"]
         limit = "limit" if self.has_change_permission(request, obj) else "limit_shown"
-        return ["what", "owner", "shown_period", limit, "spent", "held", "remaining"]
+        return ["what", "name", "owner", "shown_period", limit, "spent", "held", "remaining"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [] if obj is None else ["what", "owner", "shown_period", "limit_shown", "spent", "held", "remaining"]
+        return (
+            []
+            if obj is None
+            else ["what", "name", "owner", "shown_period", "limit_shown", "spent", "held", "remaining"]
+        )
 
     @display(description="Of what")
     def what(self, budget: Budget) -> str:
-        return f"{budget.scope.capitalize().replace('_', ' ')} {budget.scope_id}"
+        return WHAT[budget.scope]
+
+    @display(description="Which")
+    def name(self, budget: Any) -> str:
+        thing = budget.thing if hasattr(budget, "thing") else budgeted([budget]).get((budget.scope, budget.scope_id))
+        if thing is None:
+            return f"{budget.scope_id} (gone)"
+        at = reverse(f"admin:{thing._meta.app_label}_{thing._meta.model_name}_change", args=[thing.pk])
+        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', at, thing)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        found = super().get_changelist_instance(request)
+        things = budgeted(found.result_list)
+        for budget in found.result_list:
+            budget.thing = things.get((budget.scope, budget.scope_id))
+        return found
 
     @display(description="Period")
     def shown_period(self, budget: Budget) -> str:

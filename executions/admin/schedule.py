@@ -19,7 +19,7 @@ from agentplatform.lib.errors import AppError
 from executions import own_schedules, schedules
 from executions.admin.money import ServiceAdmin
 from executions.admin.schedule_forms import SETTINGS, NewScheduleForm, ScheduleForm
-from executions.admin.shown import WindowAdmin, as_id, shown_moment
+from executions.admin.shown import WindowAdmin, as_id, linked_execution, shown_moment
 from executions.models import Fire, Schedule
 
 STATUSES = {"FIRED": "success", "QUEUED": "info", "SKIPPED": "default", "MISSED": "warning", "FAILED": "danger"}
@@ -145,14 +145,14 @@ class ScheduleAdmin(ServiceAdmin):
 class FireAdmin(WindowAdmin):
     """What became of the times of schedules, the newest first."""
 
-    list_display = ["shown_time", "schedule", "shown_status", "reason", "execution_id", "shown_created"]
+    list_display = ["shown_time", "schedule", "shown_status", "reason", "shown_execution", "shown_created"]
     list_display_links = ["shown_time"]
     list_filter = ["status"]
     list_prefetch_related = ("schedule",)
     search_fields = ["schedule__name"]
     search_help_text = "Id, schedule or execution"
     sortable_by: list[str] = []
-    fields = ["schedule", "shown_time", "status", "reason", "message", "execution_id", "shown_created"]
+    fields = ["schedule", "shown_time", "status", "reason", "message", "shown_execution", "shown_created"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return self.fields
@@ -163,6 +163,10 @@ class FireAdmin(WindowAdmin):
         if id_ := as_id(search_term):
             return queryset.filter(Q(pk=id_) | Q(execution_id=id_) | Q(schedule_id=id_)), False
         return (queryset.none(), False) if search_term.strip() else (queryset, False)
+
+    @display(description="Execution")
+    def shown_execution(self, fire: Fire) -> str:
+        return linked_execution(fire.execution_id)
 
     @display(description="Time")
     def shown_time(self, fire: Fire) -> str:

@@ -36,7 +36,9 @@ class _Settings(ServiceForm):
         help_text="Such as 2026-12-24 18:00, in the zone of the schedule. For an interval: the time that it counts from.",
         widget=UnfoldAdminTextInputWidget(),
     )
-    inputs = forms.JSONField(required=False, label="Inputs", widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}))
+    inputs = forms.JSONField(
+        required=False, label="Inputs", initial=dict, widget=UnfoldAdminTextareaWidget(attrs={"rows": 4})
+    )
     paths: ClassVar[dict[str, str]] = {}
 
     class Meta:

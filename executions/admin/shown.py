@@ -10,6 +10,8 @@ from uuid import UUID
 
 from django.db.models import Func, Prefetch, QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.timezone import localtime
 from unfold.admin import ModelAdmin
@@ -107,6 +109,14 @@ def as_id(text: str) -> UUID | None:
         return UUID(text.strip())
     except ValueError:
         return None
+
+
+def linked_execution(execution_id: UUID | None) -> str:
+    """Return a link to an execution, by the beginning of its id; nothing for None."""
+    if execution_id is None:
+        return ""
+    at = reverse("admin:executions_execution_change", args=[execution_id])
+    return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', at, str(execution_id)[:8])
 
 
 def who_answers(wait: Any) -> str:

@@ -20,7 +20,7 @@ from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
 from executions import own_subscriptions
 from executions.admin.secretive import SecretiveAdmin
-from executions.admin.shown import WindowAdmin, as_id, shown_moment, shown_values
+from executions.admin.shown import WindowAdmin, as_id, linked_execution, shown_moment, shown_values
 from executions.admin.subscription_forms import NewSubscriptionForm, SubscriptionForm
 from executions.models import OutgoingDelivery, Subscription
 
@@ -149,7 +149,7 @@ class OutgoingDeliveryAdmin(WindowAdmin):
         "shown_status",
         "shown_answer",
         "attempts",
-        "execution_id",
+        "shown_execution",
         "shown_created",
     ]
     list_display_links = ["event"]
@@ -210,6 +210,10 @@ class OutgoingDeliveryAdmin(WindowAdmin):
             "may_resend": request.user.has_perm("executions.change_subscription"),
         }
         return super().render_change_form(request, context, *args, **kwargs)
+
+    @display(description="Execution")
+    def shown_execution(self, delivery: OutgoingDelivery) -> str:
+        return linked_execution(delivery.execution_id)
 
     @display(description="Status", label=STATUSES)
     def shown_status(self, delivery: OutgoingDelivery) -> str:

@@ -16,7 +16,7 @@ from unfold.decorators import display
 from agentplatform.lib.errors import AppError
 from executions import deliveries, own_webhooks
 from executions.admin.secretive import SecretiveAdmin
-from executions.admin.shown import WindowAdmin, as_id, shown_moment, shown_values
+from executions.admin.shown import WindowAdmin, as_id, linked_execution, shown_moment, shown_values
 from executions.admin.webhook_forms import NewWebhookForm, WebhookForm
 from executions.models import Delivery, Webhook
 
@@ -69,7 +69,7 @@ class WebhookAdmin(SecretiveAdmin):
 class DeliveryAdmin(WindowAdmin):
     """What came to webhooks, the newest first."""
 
-    list_display = ["what", "webhook", "shown_status", "reason", "execution_id", "shown_received"]
+    list_display = ["what", "webhook", "shown_status", "reason", "shown_execution", "shown_received"]
     list_display_links = ["what"]
     list_filter = ["status"]
     list_prefetch_related = ("webhook__graph",)
@@ -130,6 +130,10 @@ class DeliveryAdmin(WindowAdmin):
             "may_replay": request.user.has_perm("executions.change_webhook"),
         }
         return super().render_change_form(request, context, *args, **kwargs)
+
+    @display(description="Execution")
+    def shown_execution(self, delivery: Delivery) -> str:
+        return linked_execution(delivery.execution_id)
 
     @display(description="What")
     def what(self, delivery: Delivery) -> str:

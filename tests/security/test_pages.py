@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 
+from agentplatform import refusals
 from tests.console import PAGES, address, make_rows
 from tests.factories import make_key
 from tests.servers import running_web
@@ -160,6 +161,44 @@ class TestThePolicy:
 
         assert policy.startswith("default-src 'none';")
         assert "script-src" not in policy
+
+
+@pytest.mark.django_db
+class TestWhatIsNoPage:
+    """They need nothing but themselves, and lead back."""
+
+    @pytest.mark.parametrize(
+        ("at", "status", "told"),
+        [
+            ("/nowhere", 404, "There is nothing here"),
+            ("/admin/nowhere/", 404, "There is nothing here"),
+            ("/admin/graphs/link/add/", 403, "You may not see this"),
+        ],
+    )
+    def test_says_what_it_is_and_leads_back(self, root, at, status, told):
+        client = Client(raise_request_exception=False)
+        client.force_login(root)
+
+        answer = client.get(at)
+
+        assert (answer.status_code, told in answer.content.decode()) == (status, True)
+        assert 'href="/admin/"' in answer.content.decode()
+
+    def test_is_shown_of_a_fault_of_ours_too(self, rf):
+        answer = refusals.failed(rf.get("/admin/"))
+
+        assert (answer.status_code, "This is our fault" in answer.content.decode()) == (500, True)
+
+
+@pytest.mark.django_db
+def test_no_page_is_named_twice_in_the_line_above_it(root):
+    client = Client()
+    client.force_login(root)
+
+    pages = {name: client.get(f"/admin/{name}/").content.decode() for name in ("executions/execution", "graphs/graph")}
+
+    for name, page in pages.items():
+        assert page.count(f'href="/admin/{name.split("/")[0]}/"') == 0
 
 
 @pytest.mark.slow

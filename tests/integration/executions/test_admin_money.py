@@ -8,10 +8,13 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
+from access.models import ApiKey
 from agentplatform.lib.clock import now
+from agentplatform.lib.ids import uuid7
 from executions import ledger
 from executions.models import Account, Budget, LedgerEntry, TokenPrice
-from tests.factories import make_user
+from tests.blocks import node
+from tests.factories import make_execution, make_key, make_published, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +45,29 @@ class TestLooking:
             assert "ann" in text_of(admin_client.get(page))
             assert "$1.25" in text_of(admin_client.get(page))
         assert admin_client.get(at("account", "add")).status_code == 403
+
+    def test_budgets_name_what_they_are_for_and_lead_there(self, admin_client, owner, django_assert_max_num_queries):
+        graph = make_published([node("only", "test.source")], owner=owner).graph
+        execution = make_execution(graph.versions.get())
+        make_key(owner)
+        key = ApiKey.objects.get()
+        things = {"OWNER": owner, "GRAPH": graph, "API_KEY": key, "EXECUTION": execution}
+        for scope, thing in things.items():
+            Budget.objects.create(owner=owner, scope=scope, scope_id=str(thing.pk), limit_microcredits=5)
+
+        with django_assert_max_num_queries(14):
+            text = text_of(admin_client.get(at("budget")))
+
+        for thing in things.values():
+            page = reverse(f"admin:{thing._meta.app_label}_{thing._meta.model_name}_change", args=[thing.pk])
+            assert f'href="{page}">{thing}</a>' in text
+
+    def test_a_budget_of_what_is_gone_says_so(self, admin_client, owner):
+        gone = uuid7()
+        budget = Budget.objects.create(owner=owner, scope="GRAPH", scope_id=str(gone), limit_microcredits=5)
+
+        for page in (at("budget"), at("budget", "change", budget.pk)):
+            assert f"{gone} (gone)" in text_of(admin_client.get(page))
 
     def test_entries_are_found_by_owner_and_shown_whole_but_never_changed(self, admin_client, owner):
         entry = ledger.grant(owner.pk, 5, key="k", note="for a start")

@@ -1,0 +1,1 @@
+"""How Django writes moments: as the console's own pages do."""
