@@ -49,7 +49,7 @@ COPY = {
     "links": [
         {"source_id": "in", "source_name": "output", "sink_id": "read", "sink_name": "file"},
         {"source_id": "read", "source_name": "text", "sink_id": "write", "sink_name": "text"},
-        {"source_id": "write", "source_name": "file", "sink_id": "out", "sink_name": "value"},
+        {"source_id": "write", "source_name": "file", "sink_id": "out", "sink_name": "input"},
     ],
 }
 
@@ -255,7 +255,7 @@ def test_files_are_kept_and_got_back(shell: Shell) -> None:
 
 def test_a_graph_reads_a_file_and_writes_another(shell: Shell) -> None:
     shell.write("read.yaml", COPY)
-    shell("apply", "read.yaml")
+    assert shell("apply", "read.yaml")[0] == 0
     (shell.folder / "tea.txt").write_text("grün", encoding="utf-8")
     kept = shell.json("files", "upload", "tea.txt")
 
