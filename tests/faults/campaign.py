@@ -109,8 +109,7 @@ class Campaign:
                 due = max(due + 1 / RATE, elapsed - 1.0)
             time.sleep(TICK_S)
         self._heal(injector)
-        around.rest(within_s=REST_WITHIN_S)
-        self._rest(load)
+        self._rest(load, around)
         self._count(load, injector)
         self.report.around = around.counts()
         self.report.wrong += around.problems()
@@ -152,9 +151,10 @@ class Campaign:
             for proxy in filter(None, (route.database, route.broker)):
                 proxy.heal()
 
-    def _rest(self, load: Load) -> None:
+    def _rest(self, load: Load, around: Around) -> None:
         """Wait until nothing moves: also what was begun without anybody being told."""
         began = time.monotonic()
+        around.rest(within_s=REST_WITHIN_S)
         every = list(Execution.objects.values_list("id", flat=True))
         try:
             load.wait(within_s=REST_WITHIN_S, ids=every)
