@@ -322,6 +322,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "Agents, drawn and watched",
     "SITE_SYMBOL": "account_tree",
     "SHOW_VIEW_ON_SITE": False,
+    "SITE_URL": None,  # there is no other site to return to
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "agentplatform.console.icon"}],
     "SCRIPTS": ["agentplatform.console.script"],
     "STYLES": ["agentplatform.console.style"],

@@ -100,7 +100,7 @@ class GraphAdmin(ModelAdmin):
 class GraphVersionAdmin(ReadOnly, ModelAdmin):
     """One state of a graph, with all its nodes and links."""
 
-    list_display = ["__str__", "node_count", "published_at", "checksum"]
+    list_display = ["__str__", "node_count", "published_at", "shown_checksum"]
     list_select_related = ["graph"]
     search_fields = ["graph__name", "graph__id", "id"]
     ordering = ["-id"]
@@ -110,6 +110,10 @@ class GraphVersionAdmin(ReadOnly, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[GraphVersion]:
         return super().get_queryset(request).annotate(node_count=Count("nodes"))
+
+    @admin.display(description="Checksum")
+    def shown_checksum(self, version: GraphVersion) -> str:
+        return version.checksum[:12]
 
     @admin.display(description="Nodes", ordering="node_count")
     def node_count(self, version: GraphVersion) -> int:

@@ -18,7 +18,7 @@ from agentplatform.lib.money import show
 from agentplatform.lib.service_form import ServiceForm
 from executions import export
 from executions.admin.money_forms import BudgetForm, LimitForm, MoveForm, OverdraftForm, PriceForm
-from executions.admin.shown import WindowAdmin, as_id, shown_moment
+from executions.admin.shown import WindowAdmin, as_id, linked_execution, shown_moment
 from executions.budgeted import budgeted
 from executions.engine.money import AccountKind, BudgetScope
 from executions.models import Account, Budget, LedgerEntry, LedgerEntryQuerySet, TokenPrice
@@ -136,7 +136,7 @@ class LedgerEntryAdmin(ServiceAdmin):
             return ["owner", "what", "amount", "note", "key"]
         return [
             *("shown_time", "owner", "kind", "amount", "accounts", "by", "note", "key"),
-            *("execution_id", "root_id", "graph_id", "node_key", "shown_path", "attempt", "fence"),
+            *("shown_execution", "shown_root", "graph_id", "node_key", "shown_path", "attempt", "fence"),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -154,6 +154,14 @@ class LedgerEntryAdmin(ServiceAdmin):
         """Send all entries, or those that a search in the address finds."""
         found = self.get_changelist_instance(request).get_queryset(request)
         return export.as_download(cast(LedgerEntryQuerySet, found))
+
+    @display(description="Execution")
+    def shown_execution(self, entry: LedgerEntry) -> str:
+        return linked_execution(entry.execution_id)
+
+    @display(description="Outermost execution")
+    def shown_root(self, entry: LedgerEntry) -> str:
+        return linked_execution(entry.root_id)
 
     @display(description="Time", ordering="id")
     def shown_time(self, entry: LedgerEntry) -> str:

@@ -122,7 +122,7 @@ class BudgetForm(OwnedForm):
     scope_id = forms.CharField(
         required=False,
         label="Id",
-        help_text="Of a graph or an execution; else nothing.",
+        help_text="Of the graph, the execution or the API key; nothing for an owner.",
         widget=UnfoldAdminTextInputWidget(),
     )
     period = forms.ChoiceField(
