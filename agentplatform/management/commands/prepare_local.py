@@ -48,7 +48,11 @@ class Command(BaseCommand):
         return answer | {"username": admin.get_username()}
 
     def _ensure_key(self, path: Path, *, owner_id: int) -> None:
-        if path.exists() and keyring.find(path.read_text(), address=LOOPBACK):
+        key = keyring.find(path.read_text(), address=LOOPBACK) if path.exists() else None
+        if key is not None:
+            if key.graph_id is None:
+                # A later release has doors that were not there when it was made.
+                keyring.update(key, name=key.name, scopes=list(Scope), networks=key.networks, expires_at=key.expires_at)
             return
         _, text = keyring.issue(owner_id=owner_id, name="This machine", scopes=list(Scope))
         write_private(path, text)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from rest_framework.test import APIClient
 
 from access import keyring
@@ -13,6 +14,7 @@ from access.errors import ApiKeyInvalid
 from access.models import ApiKey
 from access.scopes import Scope
 from agentplatform.lib.clock import now
+from agentplatform.management.commands import prepare_local
 from tests.blocks import node
 from tests.factories import make_execution, make_key, make_published, make_user
 
@@ -251,3 +253,15 @@ class TestTheApi:
 
         assert (by_key["username"], by_key["key"]["scopes"]) == (user.username, ["graphs:read"])
         assert (by_session["username"], by_session["key"]) == (user.username, None)
+
+
+def test_the_key_of_this_machine_opens_what_a_later_release_has_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(prepare_local, "LOCAL", tmp_path)
+    call_command("prepare_local", "--with-admin")
+    text = (tmp_path / "api_key").read_text()
+    ApiKey.objects.update(scopes=["graphs:read"])
+
+    call_command("prepare_local", "--with-admin")
+
+    assert (tmp_path / "api_key").read_text() == text
+    assert set(ApiKey.objects.get().scopes) == set(Scope)
