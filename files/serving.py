@@ -27,9 +27,9 @@ def download(file: File) -> StreamingHttpResponse:
 
 
 async def _pieces(file: File) -> AsyncIterator[bytes]:
-    # Each piece on a thread, whose connection is given back: a slow reader holds none.
+    # Each piece on the thread of the request, whose connection is given back: a slow reader holds none.
     for number in range(-(-file.size // CHUNK_BYTES)):
-        yield await sync_to_async(_piece, thread_sensitive=False)(file, number)
+        yield await sync_to_async(_piece)(file, number)
 
 
 def _piece(file: File, number: int) -> bytes:

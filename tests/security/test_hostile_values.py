@@ -15,6 +15,7 @@ from access.models import ApiKey
 from executions import own_schedules, own_subscriptions, own_webhooks, schedules
 from executions.engine.status import Status
 from executions.models import Budget, Delivery
+from files import storing
 from tests.blocks import node
 from tests.factories import document_of, make_execution, make_key, make_published, make_user
 from tests.keys import make_credential, new_secret
@@ -70,6 +71,7 @@ def mine() -> dict[str, Any]:
         "executions": execution.pk,
         "waits": (wait := make_wait(execution)).pk,
         "approvals": wait.pk,
+        "files": storing.store([b"mine"], owner_id=owner.pk, name="mine.txt").pk,
         "schedules": schedule.pk,
         "fires": schedules.fire_now(schedule).pk,
         "webhooks": webhook.pk,

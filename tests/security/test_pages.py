@@ -39,6 +39,7 @@ WRITTEN: dict[str, dict[str, Any]] = {
         "history": [{"attempt": 1, "started_at": "2026-01-01T00:00:00+00:00", "error": {"message": MARKUP}}],
     },
     "wait": {"title": MARKUP, "data": {MARKUP: LINK}, "comment": MARKUP},
+    "file": {"name": MARKUP, "content_type": MARKUP},
     "schedule": {"name": MARKUP, "inputs": {MARKUP: MARKUP}},
     "fire": {"message": MARKUP},
     "webhook": {"name": MARKUP, "mapping": {"text": MARKUP}},

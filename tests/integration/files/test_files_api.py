@@ -18,7 +18,8 @@ from files.errors import FileGone
 from files.models import CHUNK_BYTES, File, FileChunk
 from tests.factories import make_key, make_user
 
-pytestmark = pytest.mark.django_db
+# The client of these tests reads in turn what a server reads as it comes.
+pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")]
 
 AT = "/api/v1/files/"
 
@@ -32,14 +33,8 @@ def upload(client: APIClient, content: bytes = b"tea", name: str = "tea.txt", **
     return client.post(AT, {"file": SimpleUploadedFile(name, content, kind), **fields}, format="multipart")
 
 
-async def content_of(answer: Any) -> bytes:
-    return b"".join([piece async for piece in answer.streaming_content])
-
-
 def downloaded(client: APIClient, file_id: str) -> bytes:
-    file = File.objects.get(pk=file_id)
-    assert client.get(f"{AT}{file_id}/content/").status_code == 200
-    return b"".join(storing.read(file))
+    return b"".join(client.get(f"{AT}{file_id}/content/"))
 
 
 @pytest.fixture
