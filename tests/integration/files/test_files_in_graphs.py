@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from blocks import registry
 from blocks.sdk import Block, Placement, Retry
@@ -13,7 +15,7 @@ from executions import own_schedules, services
 from executions.engine.spec import LinkSpec, NodeSpec
 from executions.models import Execution, NodeExecution
 from files import storing
-from files.errors import FileNotFound
+from files.errors import FileNotFound, FileQuotaExceeded
 from files.models import File
 from integrations.providers import ProviderName
 from tests.blocks import AnyInput, AnyOutput
@@ -192,3 +194,22 @@ def test_a_text_that_is_written_can_be_read():
     _, rows = started(make_published(nodes, [LinkSpec("write", "file", "read", "file")], owner=make_user()))
 
     assert rows["read"].outputs == {"text": ["grün"], "name": ["text.txt"]}
+
+
+def test_writers_of_one_owner_do_not_pass_the_quota_side_by_side(settings):
+    settings.AGENTPLATFORM_MAX_OWNED_FILE_BYTES = 2500
+    owner_id = make_user().pk
+
+    def write(number: int) -> bool:
+        try:
+            storing.store([b"x" * 1000], owner_id=owner_id, name=str(number))
+        except FileQuotaExceeded:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        kept = list(pool.map(write, range(6)))
+
+    assert (kept.count(True), File.objects.count()) == (2, 2)
