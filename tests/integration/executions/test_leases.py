@@ -304,7 +304,7 @@ class TestRaces:
         first = claim(execution, wanted)
         expire_all(execution)
 
-        won = at_once(8, lambda number: patiently(claim, execution, shuffled(wanted, number), worker=f"w{number}"))
+        won = at_once(8, lambda number: patiently(claim, execution, shuffled(wanted, number), worker=f"heir-{number}"))
 
         taken = [one for claims in won for one in claims]
         assert sorted((one.path, one.attempt) for one in taken) == [(one.path, 2) for one in wanted]
