@@ -64,7 +64,7 @@ def test_the_web_says_that_it_is_unavailable_while_the_database_is_away(stack: S
 )
 def test_what_the_database_asks_to_repeat_is_repeated(stack: Stack, load: Load, code: str, table: str):
     with refusing_every_third_update(f"executions_{table}", code):
-        stack.worker("one"), stack.worker("cpu", "cpu")
+        stack.worker("one", **PATIENT), stack.worker("cpu", "cpu", **PATIENT)
         for shape in (make_diamond(), make_wide(10), make_items()):
             load.begin(shape, 4)
         load.wait()
@@ -74,7 +74,8 @@ def test_what_the_database_asks_to_repeat_is_repeated(stack: Stack, load: Load, 
 
 
 def test_serializable_transactions_that_fail_are_repeated(stack: Stack, load: Load):
-    isolated = {"DATABASE_URL": f"{stack.postgres.url}&options=-c%20default_transaction_isolation%3Dserializable"}
+    serializable = f"{stack.postgres.url}&options=-c%20default_transaction_isolation%3Dserializable"
+    isolated = {"DATABASE_URL": serializable, **PATIENT}
     stack.worker("one", **isolated), stack.worker("two", **isolated), stack.worker("cpu", "cpu", **isolated)
 
     for shape in (make_diamond(), make_wide(10), make_items()):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+from uuid import RFC_4122
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
+from django.utils.timezone import now
 
+from agentplatform.lib.ids import born_at
 from executions import own_subscriptions, services, stopping
 from executions.engine.outgoing import OutgoingEvent
 from executions.engine.status import Status
@@ -182,6 +186,18 @@ class TestASubscription:
         end(make_execution(version))
 
         assert (told(off), told(on)) == ([], ["execution.succeeded"])
+
+
+def test_ids_that_the_database_makes_are_of_version_7_and_have_an_order_within_a_millisecond():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT executions_uuid7() FROM generate_series(1, 500)")
+        ids = [id_ for (id_,) in cursor.fetchall()]
+
+    moments = [id_.int >> 64 for id_ in ids]
+    assert {(id_.version, id_.variant) for id_ in ids} == {(7, RFC_4122)}
+    assert moments == sorted(moments)
+    assert len(set(moments)) > len({id_.int >> 80 for id_ in ids})
+    assert abs(born_at(ids[-1]) - now()) < timedelta(seconds=10)
 
 
 class TestAQuestion:
