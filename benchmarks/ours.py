@@ -43,8 +43,10 @@ class Ours:
         os.environ.update(environment)
         self._prepare_django()
         servers.run(*self._services(environment))
-        # A connection of its own, so that looking takes no part in what is looked at.
-        self._look = psycopg.connect(servers.database_url, autocommit=True, prepare_threshold=0)
+        # A connection of its own, so that looking takes no part in what is looked at; and planned once, as it is done so often.
+        self._look = psycopg.connect(
+            servers.database_url, autocommit=True, prepare_threshold=0, options="-c plan_cache_mode=force_generic_plan"
+        )
 
     def prepare(self, case: Case) -> None:
         """Publish the graph of the case."""

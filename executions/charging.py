@@ -82,23 +82,23 @@ def settle(amounts: Sequence[Amount]) -> None:
     if not amounts:
         return
     with statements.together() as send:
-        paid = settle_held(send, amounts)
-    settle_rest(amounts, paid)
+        left = settle_held(send, amounts)
+    settle_rest(amounts, left)
 
 
 def settle_held(send: Callable[..., statements.Cursor], amounts: Sequence[Amount]) -> statements.Cursor:
-    """Send the statements by which claims pay out of what is held for them, where that is all there is to do."""
-    fences = [one.fence for one in amounts]
-    send("money_lock_holders", fences=fences)
-    return send("money_settle", fences=fences, costs=[one.microcredits for one in amounts])
+    """Send the statement by which claims pay out of what is held for them, where that is all there is to do. It tells of the others."""
+    fences, costs = ",".join(str(one.fence) for one in amounts), ",".join(str(one.microcredits) for one in amounts)
+    # Written by hand: for twenty firings, psycopg's lists take a tenth of the time of the whole statement.
+    return send("money_settle", fences=f"{{{fences}}}", costs=f"{{{costs}}}")
 
 
-def settle_rest(amounts: Sequence[Amount], paid: statements.Cursor) -> None:
+def settle_rest(amounts: Sequence[Amount], left: statements.Cursor) -> None:
     """Let those pay that `settle_held` has left."""
-    done = {fence for (fence,) in paid}
-    amounts = [one for one in amounts if one.fence not in done]
-    if not amounts:
+    fences = {fence for (fence,) in left}
+    if not fences:
         return
+    amounts = [one for one in amounts if one.fence in fences]
     locked = _Locked.of(amounts)
     charges = [
         Charge(asked["fence"], asked["owner_id"], asked["microcredits"], asked["budget_ids"], asked["before"])

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import uuid7
-from executions import statements
+from executions import outbox, statements
 from executions.errors import StartInFlight, StartKeyInvalid, StartKeyReused
 from executions.models import Execution, StartKey
 
@@ -50,7 +50,7 @@ def start_once(key: str, digest: str, start: Callable[[UUID], Execution], *, own
     """
     check_key(key)
     execution_id = uuid7()
-    with transaction.atomic(durable=True):
+    with outbox.accepting(), transaction.atomic(durable=True):
         if not _keep(key, digest, execution_id, owner_id=owner_id):
             known = StartKey.objects.get(owner_id=owner_id, key=key)
             if known.digest != digest:

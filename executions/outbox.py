@@ -1,8 +1,8 @@
 """Send what has just been accepted from a thread of its own: whoever starts executions waits for the commit, not for the broker.
 
-What is accepted while a message is being published shares the next one, and in a flood a message lingers a little for more to share it:
-a message costs more than the execution in it. A lone start is sent at once. A crash loses nothing: the rows are the real outbox, and
-reconcile sends what is still there. What else may be done soon, and once for all who ask, is done here too.
+What is accepted while a message is being published shares the next one, and a message lingers a little for what is just being accepted
+beside it: a message costs more than the execution in it. A lone start is sent at once. A crash loses nothing: the rows are the real
+outbox, and reconcile sends what is still there. What else may be done soon, and once for all who ask, is done here too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from uuid import UUID
 
@@ -29,9 +29,9 @@ Posted = tuple[UUID, Canvas]
 Call = Callable[[], object]
 
 AT_ONCE = 500
-#: Starts that follow each other so closely are a flood; somebody who waits for each before the next is slower.
+#: Starts of one thread that follow each other so closely are a flood; somebody who waits for each before the next is slower.
 FLOOD_S = 0.004
-LINGER_S = 0.01
+LINGER_S = 0.02
 LAST_CALL_S = 5.0
 
 
@@ -43,12 +43,28 @@ class Outbox:
         self._posted: SimpleQueue[tuple[float, Posted | Call]] = SimpleQueue()
         self._asked: set[Call] = set()
         self._left = 0
+        #: The threads that are just accepting something.
+        self._accepting: set[int] = set()
         self._changed = threading.Condition()
         threading.Thread(target=self._send_for_ever, name="outbox", daemon=True).start()
         atexit.register(self.flush, LAST_CALL_S)
 
+    @contextmanager
+    def accepting(self) -> Iterator[None]:
+        """Let a message wait a little for what this thread is about to post."""
+        thread = threading.get_ident()
+        if thread in self._accepting:
+            yield
+            return
+        self._accepting.add(thread)
+        try:
+            yield
+        finally:
+            self._accepting.discard(thread)
+
     def post(self, posted: Iterable[Posted]) -> None:
         """Send these soon."""
+        self._accepting.discard(threading.get_ident())
         for one in posted:
             with self._changed:
                 self._left += 1
@@ -73,9 +89,9 @@ class Outbox:
         while True:
             posted_at, first = self._posted.get()
             batch = [first]
-            linger_until = posted_at + LINGER_S if posted_at - last_posted_at < FLOOD_S else 0.0
+            is_flood = posted_at - last_posted_at < FLOOD_S
             last_posted_at = posted_at
-            while len(batch) < AT_ONCE and (more := self._more(linger_until, len(batch))):
+            while len(batch) < AT_ONCE and (more := self._more(posted_at, len(batch), is_flood=is_flood)):
                 last_posted_at, another = more
                 batch.append(another)
             self._do(self._send, [one for one in batch if isinstance(one, tuple)])
@@ -98,9 +114,10 @@ class Outbox:
             logger.exception("Some executions could not be sent")
             _forget_connection()
 
-    def _more(self, linger_until: float, held: int) -> tuple[float, Posted | Call] | None:
-        """Return another that can share the message, waiting for it while the message is not full."""
-        patience = linger_until - time.monotonic() if held < messages.MAX_LANES else 0.0
+    def _more(self, since: float, held: int, *, is_flood: bool) -> tuple[float, Posted | Call] | None:
+        """Return another that can share the message, waiting for it if one is to be expected and the message is not full."""
+        may_come = (is_flood or self._accepting) and held < messages.MAX_LANES
+        patience = since + LINGER_S - time.monotonic() if may_come else 0.0
         try:
             return self._posted.get(timeout=patience) if patience > 0 else self._posted.get_nowait()
         except Empty:
@@ -122,6 +139,13 @@ def _forget_connection() -> None:
 
 _lock = threading.Lock()
 _current: list[Outbox] = []
+
+
+@contextmanager
+def accepting() -> Iterator[None]:
+    """Let a message of this process wait a little for what this thread is about to post."""
+    with _ours().accepting():
+        yield
 
 
 def post(posted: Iterable[Posted]) -> None:

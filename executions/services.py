@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from agentplatform.lib.ids import uuid7
-from executions import admission, affording, budgets, keys
+from executions import admission, affording, budgets, keys, outbox
 from executions.engine.money import BudgetScope
 from executions.errors import VersionNotPublished, WaitTimedOut
 from executions.estimates import estimate
@@ -53,25 +53,26 @@ def start(
         BudgetExceeded: there is surely not enough credit or budget for it.
         OwnerInactive: the owner may not log in.
     """
-    graph_id = _graph_of(version_id)
-    plan = plan_of(version_id)
-    keys.refuse_missing(plan, owner_id)
-    execution = Execution(
-        id=execution_id or uuid7(),
-        graph_id=graph_id,
-        version_id=version_id,
-        owner_id=owner_id,
-        inputs=mask_for(owner_id).value(checked_inputs(inputs or {}, plan, owner_id=owner_id)),
-        plan_mark=plan.mark,
-        priority=priority,
-        api_key=api_key,
-    )
-    affording.refuse_unpayable(execution, budget_microcredits=budget_microcredits)
-    if budget_microcredits is not None:
-        # Before the execution, which may be sent as soon as it is written.
-        budgets.limit(BudgetScope.EXECUTION, execution.pk, budget_microcredits, owner_id=owner_id)
-    admission.enter(execution, is_alone=is_alone)
-    return execution
+    with outbox.accepting():
+        graph_id = _graph_of(version_id)
+        plan = plan_of(version_id)
+        keys.refuse_missing(plan, owner_id)
+        execution = Execution(
+            id=execution_id or uuid7(),
+            graph_id=graph_id,
+            version_id=version_id,
+            owner_id=owner_id,
+            inputs=mask_for(owner_id).value(checked_inputs(inputs or {}, plan, owner_id=owner_id)),
+            plan_mark=plan.mark,
+            priority=priority,
+            api_key=api_key,
+        )
+        affording.refuse_unpayable(execution, budget_microcredits=budget_microcredits)
+        if budget_microcredits is not None:
+            # Before the execution, which may be sent as soon as it is written.
+            budgets.limit(BudgetScope.EXECUTION, execution.pk, budget_microcredits, owner_id=owner_id)
+        admission.enter(execution, is_alone=is_alone)
+        return execution
 
 
 @lru_cache(maxsize=512)

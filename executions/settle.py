@@ -183,13 +183,13 @@ def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]], *, pays: b
         for portion in statements.portions(waits):
             send("suspend", rows=portion)
         finished = send("finish", finished=statements.records(ends)) if ends else None
-        paid = charging.settle_held(send, amounts) if amounts else None
+        unpaid = charging.settle_held(send, amounts) if amounts else None
     if sum(cursor.rowcount for cursor in settled) != len(claimed):
         raise LeaseLost
     if (finished and finished.rowcount != len(ends)) or (stand and stand.rowcount != len(set(only_rows))):
         raise NotRunning
-    if paid is not None:
-        charging.settle_rest(amounts, paid)
+    if unpaid is not None:
+        charging.settle_rest(amounts, unpaid)
     known = {row[0]: Settled(frozenset(), is_stopping=row[2], is_paused=row[3]) for row in stand or ()}
     return known | {row[0]: _ended(row) for row in finished or ()}
 

@@ -45,10 +45,18 @@ def look(work: Sequence[Work]) -> list[Snapshot | None]:
     with statements.cursor() as cursor:
         statements.run(cursor, "look", ids=list({one.execution_id for one in work}))
         rows = {row[0]: row[1:] for row in cursor}
-    return [_seen(one, rows[one.execution_id]) if one.execution_id in rows else None for one in work]
+        called = [execution_id for execution_id, row in rows.items() if row[-2]]
+        callers: dict[UUID, list[UUID]] = {}
+        if called:
+            statements.run(cursor, "callers", ids=called)
+            callers = dict(cursor.fetchall())
+    return [
+        _seen(one, rows[one.execution_id], callers.get(one.execution_id, ())) if one.execution_id in rows else None
+        for one in work
+    ]
 
 
-def _seen(work: Work, row: tuple[Any, ...]) -> Snapshot | None:
+def _seen(work: Work, row: tuple[Any, ...], callers: Sequence[UUID]) -> Snapshot | None:
     status, version_id, inputs, done, is_stopping, is_paused, mark, has_origins, *family = row
     if is_paused:
         return None
@@ -64,8 +72,8 @@ def _seen(work: Work, row: tuple[Any, ...]) -> Snapshot | None:
         if status != Status.QUEUED or has_origins
         else {}
     )
-    owner_id, root_id, parent_id, depth, callers = family
-    allowed_hosts = (plan.allowed_hosts, *map(allowed_hosts_of, callers or ()))
+    owner_id, root_id, parent_id, depth = family
+    allowed_hosts = (plan.allowed_hosts, *map(allowed_hosts_of, callers))
     return Snapshot(
         work.execution_id,
         plan,

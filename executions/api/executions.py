@@ -40,7 +40,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="Asked again with the same key and body within a day, the answer is the same execution.",
 )
-#: Shows what was just asked for. Made once: it holds nothing of a request, and making its fields would cost more than showing them.
+#: Read what is asked for, and show what was. Made once: they keep nothing of a request, and their fields take longer to make than to use.
+ASKED = StartSerializer()
 JUST_ASKED_FOR = ExecutionDetailSerializer(context={"was_asked_for": True})
 
 
@@ -82,9 +83,7 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
     )
     def create(self, request: Request) -> Response:
         """Start a graph. The answer does not wait for its end: ask for the execution again, or for its nodes."""
-        ask = StartSerializer(data=request.data)
-        ask.is_valid(raise_exception=True)
-        asked = ask.validated_data
+        asked = ASKED.run_validation(request.data)
         version = asked_version(request.user, graph_id=asked.get("graph"), version_id=asked.get("version"))
         start = partial(
             services.start,

@@ -1,11 +1,16 @@
 -- Let claims pay out of what is held for them, where that is enough and no budget counts it: what nearly every firing needs, in one statement.
--- Tells which have paid; of the others nothing is changed.
--- Safe: the credit of every owner in it is locked by the caller, in a statement before this one; so is each firing, by its settle.
+-- Tells which have not paid; of those nothing is changed.
+-- Safe: the credit of every owner in it is locked before anything is touched, of all locks the last, in one order for all, as in `money_lock_credit`. What
+-- somebody else has taken away meanwhile is found gone, and balances are changed as they stand then. Each firing is locked by its settle.
 WITH asked AS MATERIALIZED (
     SELECT * FROM unnest(%(fences)s::bigint[], %(costs)s::bigint[]) AS a (fence, cost)
+), locked AS MATERIALIZED (
+    SELECT id FROM executions_account
+    WHERE id = ANY(ARRAY(SELECT DISTINCT h.owner_id::bigint * 8 + 1 FROM executions_hold AS h JOIN asked AS a ON a.fence = h.fence))
+    ORDER BY id FOR NO KEY UPDATE
 ), gone AS (
     DELETE FROM executions_hold AS h USING asked AS a
-    WHERE h.fence = a.fence AND a.cost <= h.amount_microcredits AND h.budget_ids = '{}'
+    WHERE h.fence = a.fence AND a.cost <= h.amount_microcredits AND h.budget_ids = '{}' AND (SELECT count(*) FROM locked) > 0
     RETURNING h.*, a.cost, h.amount_microcredits - a.cost AS rest
 ), written AS (
     INSERT INTO executions_ledgerentry (
@@ -25,4 +30,4 @@ WITH asked AS MATERIALIZED (
     ) AS its
     WHERE a.id = its.id AND its.change <> 0
 )
-SELECT fence FROM gone
+SELECT fence FROM asked WHERE fence NOT IN (SELECT fence FROM gone)

@@ -225,6 +225,36 @@ class TestTheOutbox:
         wait_until(lambda: broker.llen("default") == 2, what="Both messages")
         assert Execution.objects.get(pk=standing.pk).launched_at
 
+    def test_lets_what_is_accepted_side_by_side_share_a_message(self, broker, monkeypatch):
+        monkeypatch.setattr(outbox, "LINGER_S", 30.0)
+        version = asking()
+        is_accepting, is_sent = threading.Event(), threading.Event()
+
+        def accept() -> None:
+            with outbox.accepting():
+                is_accepting.set()
+                assert is_sent.wait(30)
+                start(version, {"must": 1})
+            connection.close()
+
+        beside = threading.Thread(target=accept)
+        beside.start()
+        assert is_accepting.wait(30)
+        start(version, {"must": 1})
+        is_sent.set()
+        beside.join()
+
+        assert outbox.flush(10)
+        assert broker.llen("default") == 1
+
+    def test_sends_at_once_where_nothing_else_is_accepted(self, broker, monkeypatch):
+        monkeypatch.setattr(outbox, "LINGER_S", 30.0)
+
+        start(asking(), {"must": 1})
+
+        assert outbox.flush(10)
+        assert broker.llen("default") == 1
+
 
 class TestInputs:
     @pytest.mark.parametrize("inputs", [{}, None, {"may": 1}])
