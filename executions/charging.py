@@ -77,8 +77,13 @@ def hold(amounts: Sequence[Amount]) -> dict[int, str]:
     return {fence: locked.refusal(lacking, amounts[places[fence]]) for fence, lacking in refused.items()}
 
 
-def settle(amounts: Sequence[Amount]) -> None:
-    """Let firings pay for what they cost: out of what was set aside for them, the rest of which is given back, then out of the credit."""
+def settle(amounts: Sequence[Amount], *, ended: Collection[UUID] = ()) -> None:
+    """Let firings pay for what they cost: out of what was set aside for them, the rest of which is given back, then out of the credit.
+
+    With it goes back what is still set aside for executions that have ended: asked for later, its locks would come after others' credit.
+    """
+    paying = {one.place for one in amounts}
+    amounts = [*amounts, *(one for one in _left_of(ended) if one.place not in paying)]
     if not amounts:
         return
     with statements.together() as send:
@@ -115,16 +120,9 @@ def settle_rest(amounts: Sequence[Amount], left: statements.Cursor) -> None:
 
 def release(execution_ids: Collection[UUID]) -> int:
     """Give back what is still set aside for executions that have ended. Return for how many firings."""
-    if not execution_ids:
-        return 0
-    with statements.cursor() as cursor:
-        statements.run(cursor, "money_holds_of", ids=list(execution_ids))
-        left = cursor.fetchall()
-    amounts = [
-        Amount(execution_id, key, tuple(path), fence, attempt, 0) for execution_id, key, path, fence, attempt in left
-    ]
-    settle(amounts)
-    return len(amounts)
+    left = _left_of(execution_ids)
+    settle(left)
+    return len(left)
 
 
 def release_left_behind(*, limit: int = AT_ONCE) -> int:
@@ -132,6 +130,18 @@ def release_left_behind(*, limit: int = AT_ONCE) -> int:
     with transaction.atomic(durable=True):
         ended = Execution.objects.filter(status__in=FINAL, pk__in=Hold.objects.values("execution_id"))
         return release(list(ended.values_list("pk", flat=True)[:limit]))
+
+
+def _left_of(execution_ids: Collection[UUID]) -> list[Amount]:
+    """Lock what is still set aside for executions that have ended, and return it as what costs nothing."""
+    if not execution_ids:
+        return []
+    with statements.cursor() as cursor:
+        statements.run(cursor, "money_holds_of", ids=list(execution_ids))
+        return [
+            Amount(execution_id, key, tuple(path), fence, attempt, 0)
+            for execution_id, key, path, fence, attempt in cursor
+        ]
 
 
 class _Spent:

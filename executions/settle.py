@@ -155,8 +155,7 @@ def _write(batches: Sequence[Batch], *, knows_end: bool = True) -> list[Settled]
 
 def _move_money(batches: Iterable[Batch], settled: Iterable[Settled]) -> None:
     """Let what was written pay for itself, and give back what was set aside for executions that have ended."""
-    charging.settle(_amounts(batches))
-    charging.release([one.execution_id for one in settled if one.may_hold and one.execution_id])
+    charging.settle(_amounts(batches), ended=[one.execution_id for one in settled if one.may_hold and one.execution_id])
 
 
 def _amounts(batches: Iterable[Batch]) -> list[Amount]:

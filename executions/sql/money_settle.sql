@@ -1,12 +1,17 @@
--- Let claims pay out of what is held for them, where that is enough and no budget counts it: what nearly every firing needs, in one statement.
--- Tells which have not paid; of those nothing is changed.
--- Safe: the credit of every owner in it is locked before anything is touched, of all locks the last, in one order for all, as in `money_lock_credit`. What
--- somebody else has taken away meanwhile is found gone, and balances are changed as they stand then. Each firing is locked by its settle.
+-- Let claims pay out of what is held for them, where that is enough for all of them and no budget counts it: what nearly every firing needs, in one
+-- statement. Tells which have not paid; of those nothing is changed.
+-- Safe: the credit of every owner in it is locked before anything is touched, of all locks the last, in one order for all, as in `money_lock_credit`.
+-- Therefore all or none: for one that does more, budgets are locked next, and who has credit may not ask for a budget. What somebody else has taken away
+-- meanwhile is found gone, and balances are changed as they stand then. Each firing is locked by its settle.
 WITH asked AS MATERIALIZED (
     SELECT * FROM unnest(%(fences)s::bigint[], %(costs)s::bigint[]) AS a (fence, cost)
+), enough AS MATERIALIZED (
+    SELECT h.owner_id FROM executions_hold AS h JOIN asked AS a ON a.fence = h.fence
+    WHERE a.cost <= h.amount_microcredits AND h.budget_ids = '{}'
 ), locked AS MATERIALIZED (
     SELECT id FROM executions_account
-    WHERE id = ANY(ARRAY(SELECT DISTINCT h.owner_id::bigint * 8 + 1 FROM executions_hold AS h JOIN asked AS a ON a.fence = h.fence))
+    WHERE id = ANY(ARRAY(SELECT DISTINCT owner_id::bigint * 8 + 1 FROM enough))
+      AND (SELECT count(*) FROM enough) = (SELECT count(*) FROM asked)
     ORDER BY id FOR NO KEY UPDATE
 ), gone AS (
     DELETE FROM executions_hold AS h USING asked AS a
