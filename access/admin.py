@@ -8,17 +8,17 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from unfold.admin import ModelAdmin
 
 from access import keyring
 from access.admin_forms import ApiKeyForm, NewApiKeyForm
 from access.errors import ApiKeyInvalid
 from access.models import ApiKey
+from agentplatform.lib.named_list import NamedList
 from agentplatform.lib.secret_page import show_secrets
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):
+class ApiKeyAdmin(NamedList):
     """Who may ask the API for what."""
 
     list_display: ClassVar = ["name", "owner", "beginning", "is_good", "expires_at", "last_used_at", "created_at"]

@@ -9,13 +9,15 @@ from django.contrib.auth.models import Group, User
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from agentplatform.lib.named_list import NamedList
+
 admin.site.index_title = "Overview"
 for model in (User, Group):
     admin.site.unregister(model)
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(NamedList, DjangoUserAdmin, ModelAdmin):
     """Who may log in, and what they may do."""
 
     form = UserChangeForm
@@ -24,5 +26,5 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(NamedList, DjangoGroupAdmin, ModelAdmin):
     """Permissions given to several users at once."""

@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponseRedirect
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.timesince import timesince
 
 from agentplatform.lib.clock import now
@@ -24,40 +25,40 @@ from executions.summary import Summary, summarize
 SUMMARY_SPAN = timedelta(hours=24)
 MOST_COUNTED = 99
 
-# Title, icon, and the model whose list it is.
+# Icon, and the model whose list it is: a page is called what its model is called.
 NAVIGATION = {
     "": [
-        ("Executions", "play_circle", "executions.execution"),
-        ("Node executions", "adjust", "executions.nodeexecution"),
-        ("Waiting", "hourglass_top", "executions.wait"),
-        ("Files", "draft", "files.file"),
+        ("play_circle", "executions.execution"),
+        ("adjust", "executions.nodeexecution"),
+        ("hourglass_top", "executions.wait"),
+        ("draft", "files.file"),
     ],
     "Graphs": [
-        ("Graphs", "account_tree", "graphs.graph"),
-        ("Versions", "history", "graphs.graphversion"),
-        ("Where blocks are used", "widgets", "graphs.node"),
+        ("account_tree", "graphs.graph"),
+        ("history", "graphs.graphversion"),
+        ("widgets", "graphs.node"),
     ],
     "Triggers": [
-        ("Schedules", "schedule", "executions.schedule"),
-        ("Times of schedules", "event_available", "executions.fire"),
-        ("Webhooks", "webhook", "executions.webhook"),
-        ("Deliveries", "move_to_inbox", "executions.delivery"),
+        ("schedule", "executions.schedule"),
+        ("event_available", "executions.fire"),
+        ("webhook", "executions.webhook"),
+        ("move_to_inbox", "executions.delivery"),
     ],
     "Telling others": [
-        ("Subscriptions", "campaign", "executions.subscription"),
-        ("Outgoing deliveries", "outbox", "executions.outgoingdelivery"),
+        ("campaign", "executions.subscription"),
+        ("outbox", "executions.outgoingdelivery"),
     ],
     "Money": [
-        ("Accounts", "account_balance_wallet", "executions.account"),
-        ("Ledger", "receipt_long", "executions.ledgerentry"),
-        ("Budgets", "savings", "executions.budget"),
-        ("Token prices", "sell", "executions.tokenprice"),
+        ("account_balance_wallet", "executions.account"),
+        ("receipt_long", "executions.ledgerentry"),
+        ("savings", "executions.budget"),
+        ("sell", "executions.tokenprice"),
     ],
     "Access": [
-        ("Users", "person", "auth.user"),
-        ("Groups", "group", "auth.group"),
-        ("API keys", "key", "access.apikey"),
-        ("Credentials", "vpn_key", "integrations.credential"),
+        ("person", "auth.user"),
+        ("group", "auth.group"),
+        ("key", "access.apikey"),
+        ("vpn_key", "integrations.credential"),
     ],
 }
 
@@ -93,7 +94,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": title,
             "separator": bool(title),
-            "items": [_link(request, *page) for page in pages if _may_see(request, page[2])],
+            "items": [_link(request, *page) for page in pages if _may_see(request, page[1])],
         }
         for title, pages in NAVIGATION.items()
     ]
@@ -102,7 +103,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return [group for group in groups if group["items"]]
 
 
-def _link(request: HttpRequest, title: str, icon: str, model: str) -> dict[str, Any]:
+def _link(request: HttpRequest, icon: str, model: str) -> dict[str, Any]:
+    title = capfirst(apps.get_model(model)._meta.verbose_name_plural)
     link = {"title": title, "icon": icon, "link": reverse(f"admin:{model.replace('.', '_')}_changelist")}
     return link | {"badge": _questions(request), "badge_variant": "warning"} if model == "executions.wait" else link
 

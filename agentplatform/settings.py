@@ -347,6 +347,7 @@ UNFOLD = {
     },
 }
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # where somebody goes who came for no other page
 AUTHENTICATION_BACKENDS = ["access.backends.CountedBackend"]  # guesses are counted where the password is looked at
 AGENTPLATFORM_LOGIN_TRIES = env_int(
     "AGENTPLATFORM_LOGIN_TRIES", 5, minimum=0

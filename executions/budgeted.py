@@ -23,7 +23,15 @@ _FIND: Mapping[str, Callable[[list[Any]], Iterable[Any]]] = {
 }
 
 
-def budgeted(budgets: Iterable[Budget]) -> dict[tuple[str, str], Any]:
+def name_things(budgets: Iterable[Budget]) -> None:
+    """Tell budgets what they are for, so that they can say it; to those of what is gone, nothing."""
+    budgets = list(budgets)
+    things = _things(budgets)
+    for budget in budgets:
+        budget.thing = things.get((budget.scope, budget.scope_id))
+
+
+def _things(budgets: Iterable[Budget]) -> dict[tuple[str, str], Any]:
     """Return what budgets are for, by scope and id, with one question for each scope; what is gone is left out."""
     ids: dict[str, set[str]] = {}
     for budget in budgets:

@@ -7,8 +7,9 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 
+from agentplatform.lib.named_list import NamedList
 from graphs import services
 from graphs.errors import GraphInvalid, NothingToPublish
 from graphs.models import Graph, GraphVersion, Link, Node
@@ -57,7 +58,7 @@ class LinkInline(ReadOnly, TabularInline):
 
 
 @admin.register(Graph)
-class GraphAdmin(ModelAdmin):
+class GraphAdmin(NamedList):
     """Graphs of everybody."""
 
     list_display = ["name", "owner", "latest_version", "is_archived", "updated_at"]
@@ -97,7 +98,7 @@ class GraphAdmin(ModelAdmin):
 
 
 @admin.register(GraphVersion)
-class GraphVersionAdmin(ReadOnly, ModelAdmin):
+class GraphVersionAdmin(ReadOnly, NamedList):
     """One state of a graph, with all its nodes and links."""
 
     list_display = ["__str__", "node_count", "published_at", "shown_checksum"]
@@ -121,20 +122,21 @@ class GraphVersionAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(Node)
-class NodeAdmin(ReadOnly, ModelAdmin):
+class NodeAdmin(ReadOnly, NamedList):
     """Nodes of all versions: where a block is used."""
 
     list_display = ["__str__", "block_id", "version", "on_error"]
     list_filter = ["on_error"]
     list_select_related = ["version__graph"]
     search_fields = ["=block_id", "=key"]
+    search_help_text = "Id of a block, to see where it is used, or key of a node"
     ordering = ["-id"]
     show_full_result_count = False
     readonly_fields = ["facts"]
 
 
 @admin.register(Link)
-class LinkAdmin(ReadOnly, ModelAdmin):
+class LinkAdmin(ReadOnly, NamedList):
     """Links of all versions."""
 
     list_display = ["__str__", "source", "sink", "version", "is_static"]

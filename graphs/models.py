@@ -105,6 +105,7 @@ class GraphVersion(models.Model):
 
     class Meta:
         db_table = "graphs_graphversion"
+        verbose_name = "version"
         constraints = [
             models.UniqueConstraint(fields=["graph", "number"], name="a_version_number_is_unique_in_its_graph"),
             models.UniqueConstraint(

@@ -13,10 +13,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from agentplatform.lib.errors import AppError
+from agentplatform.lib.named_list import NamedList
 from integrations import oauth, questions, services, trial, uses
 from integrations.forms import AddForm, ChangeForm
 from integrations.models import Credential, Grant
@@ -52,7 +52,7 @@ def state_of(credential: Credential) -> str:
 
 
 @admin.register(Credential)
-class CredentialAdmin(ModelAdmin):
+class CredentialAdmin(NamedList):
     """Credentials of everybody. Of their secrets, the last four characters and a fingerprint."""
 
     list_display = ["name", "owner", "provider", "kind", "told", "state", "expires_at", "last_used_at"]

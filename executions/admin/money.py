@@ -19,8 +19,8 @@ from agentplatform.lib.service_form import ServiceForm
 from executions import export
 from executions.admin.money_forms import BudgetForm, LimitForm, MoveForm, OverdraftForm, PriceForm
 from executions.admin.shown import WindowAdmin, as_id, linked_execution, shown_moment
-from executions.budgeted import budgeted
-from executions.engine.money import AccountKind, BudgetScope
+from executions.budgeted import name_things
+from executions.engine.money import AccountKind
 from executions.models import Account, Budget, LedgerEntry, LedgerEntryQuerySet, TokenPrice
 
 #: Of owners that fit a search.
@@ -34,15 +34,6 @@ KINDS = {
     "EXCESS": "warning",
     "WRITE_OFF": "danger",
     "ADJUSTMENT": "warning",
-}
-
-
-#: What a budget is for, in words.
-WHAT: dict[str, str] = {
-    BudgetScope.OWNER: "Owner",
-    BudgetScope.GRAPH: "Graph",
-    BudgetScope.API_KEY: "API key",
-    BudgetScope.EXECUTION: "Execution",
 }
 
 
@@ -218,11 +209,11 @@ class BudgetAdmin(ServiceAdmin):
 
     @display(description="Of what")
     def what(self, budget: Budget) -> str:
-        return WHAT[budget.scope]
+        return budget.shown_scope
 
     @display(description="Which")
-    def name(self, budget: Any) -> str:
-        thing = budget.thing if hasattr(budget, "thing") else budgeted([budget]).get((budget.scope, budget.scope_id))
+    def name(self, budget: Budget) -> str:
+        thing = budget.thing
         if thing is None:
             return f"{budget.scope_id} (gone)"
         at = reverse(f"admin:{thing._meta.app_label}_{thing._meta.model_name}_change", args=[thing.pk])
@@ -230,14 +221,21 @@ class BudgetAdmin(ServiceAdmin):
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         found = super().get_changelist_instance(request)
-        things = budgeted(found.result_list)
-        for budget in found.result_list:
-            budget.thing = things.get((budget.scope, budget.scope_id))
+        name_things(found.result_list)
         return found
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Budget | None:
+        budget = cast(Budget | None, super().get_object(request, object_id, from_field))
+        name_things([budget] if budget else [])
+        return budget
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Let the budget that its service has written say what it is for."""
+        name_things([obj])
 
     @display(description="Period")
     def shown_period(self, budget: Budget) -> str:
-        return "each day" if budget.period == "DAY" else "all together"
+        return budget.shown_period
 
     @display(description="Limit")
     def limit_shown(self, budget: Budget) -> str:

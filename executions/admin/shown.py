@@ -9,14 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Func, Prefetch, QuerySet, TextField
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.text import capfirst
 from django.utils.timezone import localtime
-from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
+from agentplatform.lib.named_list import NamedList
 from executions.engine.status import NodeStatus, Status
 from executions.engine.waits import WaitStatus
 from executions.models.wait import FOR_PEOPLE
@@ -43,7 +42,7 @@ LABELS: dict[str, str] = {
 LONGEST_SHOWN = 20_000
 
 
-class WindowAdmin(ModelAdmin):
+class WindowAdmin(NamedList):
     """A list and a page to look at, over tables too large to be counted."""
 
     paginator = InfinitePaginator
@@ -57,11 +56,6 @@ class WindowAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related(*self.list_prefetch_related)
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(
-            request, {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
-        )
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

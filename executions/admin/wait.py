@@ -89,9 +89,6 @@ class WaitAdmin(WindowAdmin):
             return queryset.filter(Q(title__icontains=term) | Q(node_key=term) | Q(event=term)), False
         return queryset, False
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": "Waiting", **(extra_context or {})})
-
     @method_decorator(require_POST)
     def answer_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Take an answer, or show the page again with what is wrong with it."""

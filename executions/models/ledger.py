@@ -5,7 +5,7 @@ Nothing here refers to executions by a constraint: the ledger outlives them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -14,6 +14,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from agentplatform.lib.clock import now
+from agentplatform.lib.money import show
 from executions.engine.money import (
     MOVED,
     OF_OWNERS,
@@ -92,7 +93,7 @@ class Account(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.owner}" if self.owner_id else self.kind
+        return f"{_in_words(self.kind)} of {self.owner}" if self.owner_id else _in_words(self.kind)
 
 
 class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
@@ -182,7 +183,7 @@ class LedgerEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.pk}"
+        return f"{_in_words(self.kind)} of {show(self.amount_microcredits)}"
 
     @property
     def shown_path(self) -> str:
@@ -245,6 +246,9 @@ class Budget(models.Model):
     spent_on = models.DateField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
 
+    #: What it is for, where somebody has looked (`executions.budgeted.name_things`): a budget knows it by its id alone.
+    thing: Any = None
+
     objects = BudgetQuerySet.as_manager()
 
     class Meta:
@@ -265,7 +269,17 @@ class Budget(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.scope} {self.scope_id}"
+        return f"{self.shown_scope} {self.thing or self.scope_id}, {self.shown_period}"
+
+    @property
+    def shown_scope(self) -> str:
+        """Return the kind of thing it is for, in words."""
+        return "API key" if self.scope == BudgetScope.API_KEY else _in_words(self.scope)
+
+    @property
+    def shown_period(self) -> str:
+        """Return for how long it counts, in words."""
+        return "each day" if self.period == BudgetPeriod.DAY else "all together"
 
     @property
     def spent_now_microcredits(self) -> int:
@@ -277,3 +291,7 @@ class Budget(models.Model):
     def remaining_microcredits(self) -> int:
         """Return what may still be spent; never less than nothing."""
         return max(0, self.limit_microcredits - self.spent_now_microcredits - self.held_microcredits)
+
+
+def _in_words(code: str) -> str:
+    return code.replace("_", " ").capitalize()

@@ -174,6 +174,8 @@ class Fire(models.Model):
 
     class Meta:
         db_table = "executions_fire"
+        verbose_name = "time of a schedule"
+        verbose_name_plural = "times of schedules"
         indexes = [
             models.Index(fields=["schedule", "-id"], name="fires_newest_of_schedule"),
             models.Index(fields=["schedule", "-id"], condition=Q(status="FIRED"), name="fires_that_started"),

@@ -45,6 +45,10 @@ def said(answer: Any) -> list[str]:
     return list(answer.context["form"].non_field_errors())
 
 
+def test_whoever_came_for_no_page_in_particular_gets_the_first(root):
+    assert is_in(Client().post(LOGIN, {"username": "root", "password": RIGHT}))
+
+
 class TestGuesses:
     def test_end_with_so_many_even_if_the_next_one_is_right(self, root):
         wrong = [log_in(password=WRONG) for _ in range(3)]

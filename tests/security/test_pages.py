@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -199,14 +200,28 @@ class TestWhatIsNoPage:
 
 
 @pytest.mark.django_db
-def test_no_page_is_named_twice_in_the_line_above_it(root):
+@pytest.mark.parametrize(
+    ("at", "called"),
+    [
+        ("graphs/graph", "Graphs"),
+        ("graphs/graphversion", "Versions"),
+        ("executions/wait", "Waits"),
+        ("executions/fire", "Times of schedules"),
+        ("executions/ledgerentry", "Ledger entries"),
+        ("auth/user", "Users"),
+        ("access/apikey", "API keys"),
+    ],
+)
+def test_a_list_has_one_name_in_the_sidebar_its_title_and_the_line_above_it(root, at, called):
     client = Client()
     client.force_login(root)
 
-    pages = {name: client.get(f"/admin/{name}/").content.decode() for name in ("executions/execution", "graphs/graph")}
+    page = client.get(f"/admin/{at}/").content.decode()
 
-    for name, page in pages.items():
-        assert page.count(f'href="/admin/{name.split("/")[0]}/"') == 0
+    assert f"{called} | agentplatform" in page
+    assert page.count(f'href="/admin/{at.split("/")[0]}/"') == 0
+    assert re.findall(rf'href="/admin/{at}/"[^>]*>\s*(\w[^<]*?)\s*<', page) == [called]
+    assert re.search(rf'href="/admin/{at}/".{{0,600}}?<span[^>]*>\s*{called}\s*<', page, re.DOTALL)
 
 
 @pytest.mark.slow

@@ -62,6 +62,22 @@ class TestLooking:
             page = reverse(f"admin:{thing._meta.app_label}_{thing._meta.model_name}_change", args=[thing.pk])
             assert f'href="{page}">{thing}</a>' in text
 
+    @pytest.mark.parametrize(
+        ("scope", "period", "told"),
+        [("OWNER", "NONE", "Owner ann, all together"), ("API_KEY", "DAY", "API key test, each day")],
+    )
+    def test_a_budget_says_whose_it_is_in_words(self, admin_client, owner, scope, period, told):
+        make_key(owner)
+        of = owner if scope == "OWNER" else ApiKey.objects.get()
+        budget = Budget.objects.create(
+            owner=owner, scope=scope, scope_id=str(of.pk), period=period, limit_microcredits=5
+        )
+
+        assert f"{told} | Change budget" in text_of(admin_client.get(at("budget", "change", budget.pk)))
+        assert told in text_of(admin_client.get(at("budget", "delete", budget.pk)))
+        answer = admin_client.post(at("budget", "change", budget.pk), {"limit": "2"}, follow=True)
+        assert told in text_of(answer)
+
     def test_a_budget_of_what_is_gone_says_so(self, admin_client, owner):
         gone = uuid7()
         budget = Budget.objects.create(owner=owner, scope="GRAPH", scope_id=str(gone), limit_microcredits=5)

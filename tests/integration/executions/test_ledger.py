@@ -203,7 +203,7 @@ class TestReconcileLedger:
 
         told = self.told("--fix")
 
-        assert f"(CREDIT of {owner}) says $0.000007, its entries say $0.000005." in told
+        assert f"(Credit of {owner}) says $0.000007, its entries say $0.000005." in told
         assert "error: The ledger does not add up." in told
 
     def test_gives_back_what_was_left_behind_only_if_it_is_told_to(self):
