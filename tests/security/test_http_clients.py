@@ -44,6 +44,8 @@ OPENERS = {
     "open_unix_connection",
     "create_datagram_endpoint",
     "sock_connect",
+    # Asks a machine for its certificate.
+    "get_server_certificate",
 }
 #: What is not of the product: tests, benchmarks, and what is given to others to run elsewhere.
 NOT_OURS = {"tests", "benchmarks", "clients", "manage.py"}
@@ -90,12 +92,18 @@ def clients_in(path: str, source: str) -> list[str]:
 
 
 def openers_in(path: str, source: str) -> list[str]:
-    """Return the places at which a file opens connections by hand."""
+    """Return the places at which a file opens connections by hand, or takes what does so out of its module."""
     return [
         f"{path}:{node.lineno}"
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Attribute) and node.attr in OPENERS and path != "agentplatform/lib/connect.py"
+        if not OPENERS.isdisjoint(_names_in(node)) and path != "agentplatform/lib/connect.py"
     ]
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.ImportFrom):
+        return {alias.name for alias in node.names}
+    return {node.attr} if isinstance(node, ast.Attribute) else set()
 
 
 def _name_of(function: ast.expr) -> str:
@@ -137,8 +145,16 @@ class TestThatItWouldBeFound:
     def test_a_client(self, source: str) -> None:
         assert clients_in("blocks/http/new_block.py", source)
 
-    def test_a_connection(self) -> None:
-        assert openers_in("blocks/http/new_block.py", "async def f():\n    await asyncio.open_connection('h', 1)")
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "async def f():\n    await asyncio.open_connection('h', 1)",
+            "from asyncio import open_connection as reach",
+            "ssl.get_server_certificate(('h', 443))",
+        ],
+    )
+    def test_a_connection(self, source: str) -> None:
+        assert openers_in("blocks/http/new_block.py", source)
 
     def test_in_every_folder_of_the_product(self) -> None:
         folders = {path.partition("/")[0] for path, _ in sources()}

@@ -11,7 +11,7 @@ CROSS JOIN LATERAL (
 ) AS leaf
 WHERE wanted.count > (
     SELECT count(*) FROM pg_trigger AS t JOIN pg_proc AS f ON f.oid = t.tgfoid
-    WHERE t.tgrelid = leaf.relid AND t.tgenabled <> 'D' AND f.proname = wanted.function
+    WHERE t.tgrelid = leaf.relid AND t.tgenabled IN ('O', 'A') AND f.proname = wanted.function
 )
 UNION ALL
 SELECT 'an_event_is_told_to_each_once'

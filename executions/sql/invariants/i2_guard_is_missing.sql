@@ -6,5 +6,5 @@ CROSS JOIN LATERAL pg_partition_tree(parent.name) AS leaf
 WHERE leaf.isleaf AND NOT EXISTS (
     SELECT FROM pg_trigger AS t
     JOIN pg_proc AS f ON f.oid = t.tgfoid
-    WHERE t.tgrelid = leaf.relid AND t.tgenabled <> 'D' AND f.proname = 'executions_refuse_change_after_end'
+    WHERE t.tgrelid = leaf.relid AND t.tgenabled IN ('O', 'A') AND f.proname = 'executions_refuse_change_after_end'
 )

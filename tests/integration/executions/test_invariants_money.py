@@ -130,9 +130,12 @@ def end_an_execution(purse: Purse) -> str:
     return f"{purse.running.pk}:only:"
 
 
-def switch_the_guard_off(purse: Purse) -> str:
-    alter("ALTER TABLE executions_ledgerentry DISABLE TRIGGER an_entry_stays_as_it_was_written")
-    return "an_entry_stays_as_it_was_written"
+def alter_guard(how: str, guard: str) -> Callable[[Purse], str]:
+    def alter_it(_: Purse) -> str:
+        alter(f"ALTER TABLE executions_ledgerentry {how} TRIGGER {guard}")
+        return guard
+
+    return alter_it
 
 
 BREAKS: dict[str, list[Callable[[Purse], str]]] = {
@@ -144,7 +147,11 @@ BREAKS: dict[str, list[Callable[[Purse], str]]] = {
     "i5_held_is_not_the_sum": [lambda purse: hold_more(purse) or purse.held],
     "i5_hold_is_not_used_up": [lambda purse: hold_more(purse) or str(purse.claim.fence)],
     "i5_hold_without_its_claim": [give_a_claim_up, end_an_execution],
-    "i5_ledger_can_be_rewritten": [switch_the_guard_off],
+    "i5_ledger_can_be_rewritten": [
+        alter_guard("DISABLE", "an_entry_stays_as_it_was_written"),
+        alter_guard("ENABLE REPLICA", "an_entry_stays_as_it_was_written"),
+        alter_guard("DISABLE", "the_ledger_is_never_emptied"),
+    ],
 }
 CASES = [
     pytest.param(part, how, id=f"{part}-{number}")

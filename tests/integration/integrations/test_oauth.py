@@ -20,6 +20,7 @@ from django.test import Client
 
 from agentplatform.lib import http
 from agentplatform.lib.clock import now
+from agentplatform.lib.http_errors import UrlForbidden
 from executions.asking import looked_up
 from integrations import grants, oauth, services
 from integrations.errors import CredentialMissing
@@ -36,6 +37,7 @@ from integrations.oauth_errors import (
 from tests.factories import make_user
 from tests.keys import make_credential
 from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, OAuthServer, oauth_server, query
+from tests.outside import allow_only
 from tests.servers import environment_of_processes
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -182,6 +184,19 @@ class TestConnecting:
     def test_is_not_possible_without_a_safe_address(self, owner, server, parts):
         with pytest.raises(OAuthNotPossible):
             oauth.ask(unconnected(owner, server, **parts), user_id=owner.pk, redirect_uri=BACK)
+
+    @pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:127.0.0.1]", "localhost", "db.svc.cluster.local"])
+    def test_asks_for_tokens_at_no_address_inside(self, owner, server, host, monkeypatch):
+        """S6: whoever writes the credential writes the address too."""
+        allow_only(monkeypatch)
+        addresses = {"authorize_url": "https://login.example.com/", "token_url": f"https://{host}/token"}
+        credential = unconnected(owner, server, **addresses)
+        _, question = oauth.ask(credential, user_id=owner.pk, redirect_uri=BACK)
+
+        with pytest.raises(UrlForbidden):
+            oauth.answer(question, user_id=owner.pk, given={"code": "c", "state": question.state}, redirect_uri=BACK)
+
+        assert not Grant.objects.exists()
 
     def test_is_not_possible_for_another_kind(self, owner):
         with pytest.raises(OAuthNotPossible):
