@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest
@@ -14,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from executions.admin.shown import WindowAdmin, as_id
+from executions.admin.shown import WindowAdmin, as_id, shown_moment
 from files.models import File
 from files.serving import download
 
@@ -23,16 +24,17 @@ from files.serving import download
 class FileAdmin(WindowAdmin):
     """Files of everybody, the newest first."""
 
-    list_display = ["name", "owner", "content_type", "shown_size", "written_by", "created_at", "expires_at", "content"]
+    list_display = ["name", "owner", "shown_type", "shown_size", "written_by", "shown_created", "shown_end", "content"]
     list_prefetch_related = ("owner",)
     search_fields = ["name"]
     search_help_text = "Id, execution, name in full, or SHA-256"
     sortable_by: list[str] = []
-    fields = [
-        *["id", "owner", "name", "content_type", "shown_size", "sha256", "written_by"],
-        *["created_at", "expires_at", "content"],
+    fieldsets: Any = [
+        (None, {"fields": ["name", "content", "owner", "shown_type", "shown_size", "written_by"]}),
+        (None, {"fields": ["shown_created", "shown_end"]}),
+        ("Technical", {"classes": ["collapse"], "fields": ["id", "digest"]}),
     ]
-    readonly_fields = fields
+    readonly_fields = flatten_fieldsets(fieldsets)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of the content."""
@@ -61,10 +63,26 @@ class FileAdmin(WindowAdmin):
     def shown_size(self, file: File) -> str:
         return str(filesizeformat(file.size))
 
-    @display(description="Written by", empty_value="uploaded")
-    def written_by(self, file: File) -> str | None:
+    @display(description="Type")
+    def shown_type(self, file: File) -> str:
+        return file.content_type
+
+    @display(description="SHA-256")
+    def digest(self, file: File) -> str:
+        return file.sha256
+
+    @display(description="Created")
+    def shown_created(self, file: File) -> str:
+        return shown_moment(file.created_at)
+
+    @display(description="Expires")
+    def shown_end(self, file: File) -> str:
+        return shown_moment(file.expires_at) or "never"
+
+    @display(description="Written by")
+    def written_by(self, file: File) -> str:
         if file.execution_id is None:
-            return None
+            return "uploaded"
         address = reverse("admin:executions_execution_change", args=[file.execution_id])
         return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">an execution</a>', address)
 

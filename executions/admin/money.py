@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth import get_user_model
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -34,6 +35,8 @@ KINDS = {
     "EXCESS": "warning",
     "WRITE_OFF": "danger",
     "ADJUSTMENT": "warning",
+    "HOLD": "default",
+    "RELEASE": "default",
 }
 
 
@@ -111,7 +114,7 @@ class LedgerEntryAdmin(ServiceAdmin):
     """Every transfer, the newest first. An operator adds one to give credit or to put it right; none is ever changed."""
 
     form = MoveForm
-    list_display = ["shown_time", "owner", "shown_kind", "amount", "accounts", "node_key", "note"]
+    list_display = ["shown_time", "owner", "shown_kind", "amount", "accounts", "shown_node", "note"]
     list_display_links = ["shown_time"]
     list_filter = ["kind"]
     list_prefetch_related = ("owner", "debit", "credit", "by")
@@ -122,16 +125,17 @@ class LedgerEntryAdmin(ServiceAdmin):
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("executions.add_ledgerentry")
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
-            return ["owner", "what", "amount", "note", "key"]
-        return [
-            *("shown_time", "owner", "kind", "amount", "accounts", "by", "note", "key"),
-            *("shown_execution", "shown_root", "graph_id", "node_key", "shown_path", "attempt", "fence"),
-        ]
+            return [(None, {"fields": ["owner", "what", "amount", "note", "key"]})]
+        of_firing = ["shown_execution", "shown_node", "shown_item"] if obj.execution_id else []
+        by_hand = [name for name in ("by", "note") if getattr(obj, name)]
+        told = ["shown_time", "owner", "kind_in_words", "amount", "accounts", *of_firing, *by_hand]
+        claim = ["shown_root", "graph_id", "attempt", "fence"] if obj.execution_id else ["key"]
+        return [(None, {"fields": told}), ("Technical", {"classes": ["collapse"], "fields": ["id", *claim]})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [] if obj is None else self.get_fields(request, obj)
+        return [] if obj is None else flatten_fieldsets(self.get_fieldsets(request, obj))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[LedgerEntry], search_term: str
@@ -158,9 +162,21 @@ class LedgerEntryAdmin(ServiceAdmin):
     def shown_time(self, entry: LedgerEntry) -> str:
         return shown_moment(entry.created_at)
 
+    @display(description="Node")
+    def shown_node(self, entry: LedgerEntry) -> str:
+        return entry.node_key
+
+    @display(description="Item")
+    def shown_item(self, entry: LedgerEntry) -> str:
+        return entry.shown_path
+
     @display(description="Kind", label=KINDS)
-    def shown_kind(self, entry: LedgerEntry) -> str:
-        return entry.kind
+    def shown_kind(self, entry: LedgerEntry) -> tuple[str, str]:
+        return entry.kind, entry.shown_kind
+
+    @display(description="Kind")
+    def kind_in_words(self, entry: LedgerEntry) -> str:
+        return entry.shown_kind
 
     @display(description="Amount")
     def amount(self, entry: LedgerEntry) -> str:
@@ -168,7 +184,7 @@ class LedgerEntryAdmin(ServiceAdmin):
 
     @display(description="From → to")
     def accounts(self, entry: LedgerEntry) -> str:
-        return f"{entry.debit.kind} → {entry.credit.kind}"
+        return f"{entry.debit.shown_kind} → {entry.credit.shown_kind}"
 
 
 @admin.register(Budget)

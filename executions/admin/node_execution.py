@@ -73,7 +73,7 @@ class NodeExecutionAdmin(WindowAdmin):
             "cost": show(firing.cost_microcredits),
             "inputs": shown_values(ran.inputs),
             "outputs": shown_values({name: _lone(values) for name, values in ran.outputs.items()}),
-            "usage": firing.usage.items(),
+            "usage": [(name.replace("_", " "), amount) for name, amount in firing.usage.items()],
             "origin": origin,
             "attempts": attempts_of(firing),
             "child_cost": show(firing.child_cost_microcredits) if firing.child_cost_microcredits else "",

@@ -93,7 +93,12 @@ class Account(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{_in_words(self.kind)} of {self.owner}" if self.owner_id else _in_words(self.kind)
+        return f"{self.shown_kind} of {self.owner}" if self.owner_id else self.shown_kind
+
+    @property
+    def shown_kind(self) -> str:
+        """Return what it is for, in words."""
+        return _in_words(self.kind)
 
 
 class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
@@ -183,7 +188,12 @@ class LedgerEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{_in_words(self.kind)} of {show(self.amount_microcredits)}"
+        return f"{self.shown_kind} of {show(self.amount_microcredits)}"
+
+    @property
+    def shown_kind(self) -> str:
+        """Return why it has moved, in words."""
+        return _in_words(self.kind)
 
     @property
     def shown_path(self) -> str:

@@ -99,6 +99,29 @@ class TestLooking:
         assert admin_client.post(at("ledgerentry", "change", entry.pk), {}).status_code == 403
         assert admin_client.post(at("ledgerentry", "delete", entry.pk), {"post": "yes"}).status_code == 403
 
+    def test_an_entry_of_a_firing_says_what_it_was_for_and_folds_away_what_only_developers_need(
+        self, admin_client, owner
+    ):
+        fence, execution_id = 77, uuid7()
+        charged = {
+            "execution_id": execution_id,
+            "root_id": execution_id,
+            "node_key": "ask",
+            "item_path": [0],
+            "fence": fence,
+        }
+        entry = LedgerEntry.objects.create(
+            kind="WRITE_OFF", debit_id=3, credit_id=5, amount_microcredits=5, owner=owner, attempt=1, **charged
+        )
+
+        told, folded = text_of(admin_client.get(at("ledgerentry", "change", entry.pk))).split("Technical")
+
+        assert "Write off of $0.000005 | View ledger entry" in told
+        assert "ask" in told
+        assert "#1" in told
+        assert "Fence" not in told
+        assert str(fence) in folded
+
     def test_entries_are_exported_as_they_are_searched(self, admin_client, owner):
         ledger.grant(owner.pk, 5, key="k")
         ledger.grant(make_user("bob").pk, 7, key="k")

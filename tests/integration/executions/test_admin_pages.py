@@ -257,10 +257,14 @@ class TestFiring:
         assert "Attempt 2 begins at 6 May 2040" in words(page(console, firing))
         assert "Begins again at 6 May 2040" in page(console, execution)
 
-    def test_shows_its_idempotency_key(self, console):
-        firing = make_node_execution(make_execution(), item_path=[3, 1])
+    def test_folds_away_its_idempotency_key_and_what_else_only_developers_need(self, console):
+        firing = make_node_execution(make_execution(), item_path=[3, 1], worker="host:1")
 
-        assert f"{firing.execution_id}:only:3,1" in page(console, firing)
+        told, folded = page(console, firing).split("Technical")
+
+        assert f"{firing.execution_id}:only:3,1" in folded
+        assert "host:1" in folded
+        assert "host:1" not in told
 
     def test_that_was_taken_over_shows_what_came_out_and_leads_there(self, console):
         ended = make_execution(status=Status.FAILED)

@@ -36,6 +36,16 @@ def test_s20_shows_names_as_text_and_offers_the_content(client):
     assert answer["Content-Disposition"].startswith("attachment;")
 
 
+def test_says_that_a_file_was_uploaded_and_stays(client):
+    file = storing.store([b"x"], owner_id=make_user().pk, name="tea.txt")
+
+    told, folded = client.get(f"{AT}{file.pk}/change/").content.decode().split("Technical")
+
+    assert "uploaded" in told
+    assert "never" in told
+    assert file.sha256 in folded
+
+
 def test_finds_by_name_and_nothing_by_its_part(client):
     storing.store([b"x"], owner_id=make_user().pk, name="tea.txt")
 
