@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
+
 import kubernetes_validate
 import pytest
 import yaml
 from django.conf import settings
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from agentplatform.local.paths import ROOT
 
@@ -18,6 +22,12 @@ MANIFESTS = [
     for document in yaml.safe_load_all(path.read_text())
 ]
 DEPLOYMENTS = [param for param in MANIFESTS if param.values[0]["kind"] == "Deployment"]
+CONFIG = next(param.values[0]["data"] for param in MANIFESTS if param.values[0]["kind"] == "ConfigMap")
+COMPOSE_ENV = dict(
+    line.split("=", 1) for line in (ROOT / "deploy" / "example.env").read_text().splitlines() if line[:1].isupper()
+)
+#: Whose X-Forwarded-For the web believes.
+FORWARDERS = [values["FORWARDED_ALLOW_IPS"] for values in (CONFIG, COMPOSE_ENV)]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 
 
@@ -60,6 +70,30 @@ def test_compose_gives_workers_the_same_time(name):
 
 def test_nothing_makes_a_cold_stop_of_sigterm():
     assert "REMAP_SIGTERM" not in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("trusted", FORWARDERS)
+@pytest.mark.parametrize("told", ["203.0.113.9, 198.51.100.7", "198.51.100.7"])
+def test_a_client_is_told_from_its_proxy_and_can_claim_no_other_address(trusted, told):
+    seen = []
+
+    async def application(scope, receive, send):
+        seen.append(scope["client"][0])
+
+    proxy = str(next(ipaddress.ip_network(trusted).hosts()))
+    scope = {"type": "http", "scheme": "http", "client": (proxy, 1), "headers": [(b"x-forwarded-for", told.encode())]}
+    asyncio.run(ProxyHeadersMiddleware(application, trusted)(scope, None, None))
+
+    assert seen == ["198.51.100.7"]
+
+
+def test_only_the_ingress_connects_to_the_web():
+    (policy,) = [param.values[0] for param in MANIFESTS if param.values[0]["kind"] == "NetworkPolicy"]
+    (web,) = [param.values[0] for param in DEPLOYMENTS if param.values[0]["metadata"]["name"] == "web"]
+
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= web["spec"]["template"]["metadata"]["labels"].items()
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    assert all(rule["from"] for rule in policy["spec"]["ingress"])
 
 
 def test_compose_runs_the_same_processes_as_kubernetes():
