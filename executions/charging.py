@@ -105,10 +105,7 @@ def settle_rest(amounts: Sequence[Amount], left: statements.Cursor) -> None:
         return
     amounts = [one for one in amounts if one.fence in fences]
     locked = _Locked.of(amounts)
-    charges = [
-        Charge(asked["fence"], asked["owner_id"], asked["microcredits"], asked["budget_ids"], asked["before"])
-        for asked in map(locked.asked, amounts)
-    ]
+    charges = [locked.charge(one) for one in amounts]
     spent = _Spent()
     for charge in charges:
         spent.add(charge.budget_ids, spent=charge.microcredits)
@@ -225,6 +222,13 @@ class _Locked:
             "budget_ids": self.budget_ids.get(amount.execution_id, ()),
             "before": self.held.get(amount.place),
         }
+
+    def charge(self, amount: Amount) -> Charge:
+        """Return what is to be paid: it counts for the budgets that there were when it was held for, as where nobody looks for others."""
+        asked = self.asked(amount)
+        held: Held | None = asked["before"]
+        budget_ids = held.budget_ids if held and held.fence == amount.fence else asked["budget_ids"]
+        return Charge(amount.fence, asked["owner_id"], amount.microcredits, budget_ids, held)
 
     def purses(self) -> Purses:
         """Return what may still be spent."""

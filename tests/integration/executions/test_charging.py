@@ -362,6 +362,18 @@ class TestBudget:
         assert refused == "only may cost $0.0001, and the budget of today of its owner has only $0.00003 left."
         assert (budget.spent_microcredits, budget.held_microcredits) == (0, 0)
 
+    @pytest.mark.parametrize("cost", [HELD - 30, HELD + 30])
+    def test_counts_nothing_of_what_had_begun_before(self, cost):
+        execution = begun(credit=1000)
+        (one,) = claim(execution)
+        budget = budgets.limit(BudgetScope.OWNER, execution.owner_id, 500, owner_id=execution.owner_id)
+
+        end(execution, one, cost=cost)
+
+        budget.refresh_from_db()
+        assert (budget.spent_microcredits, budget.held_microcredits) == (0, 0)
+        assert money_of(execution) == (1000 - cost, 0)
+
     def test_of_nobody_else_counts(self):
         execution = begun(credit=1000)
         budgets.limit(BudgetScope.OWNER, make_user().pk, 0, owner_id=execution.owner_id)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 
 from executions import budgets, leases, ledger, stopping
 from executions.batch import Batch
 from executions.engine.money import BudgetScope
+from executions.engine.status import NodeStatus
 from executions.invariants import check
 from executions.leases import Claim, Wanted
-from executions.models import Account, Budget, Execution, Hold
+from executions.models import Account, Budget, Execution, Hold, NodeExecution
 from executions.plans import plan_of
 from executions.settle import settle
 from tests.factories import claim_all, make_batch, make_ended
-from tests.integration.executions.paying import HELD, assert_adds_up, begun, make_payer, money_of, published
+from tests.integration.executions.paying import HELD, assert_adds_up, begun, make_payer, money_of, paid, published
 from tests.integration.executions.races import at_once
 from tests.servers import wait_until
 
@@ -32,8 +36,16 @@ def batch_of(execution: Execution, claim: Claim, cost: int) -> Batch:
     return make_batch(execution, [ended], segments=[0])
 
 
-def wanted() -> list[Wanted]:
-    return [Wanted("only", (), {}, hold_microcredits=HELD)]
+def wanted(key: str = "only", microcredits: int = HELD) -> list[Wanted]:
+    return [Wanted(key, (), {}, hold_microcredits=microcredits)]
+
+
+def pay(batches: Sequence[Batch]) -> list[Any]:
+    """Settle on a thread."""
+    try:
+        return settle(batches)
+    finally:
+        connection.close()
 
 
 def somebody_waits() -> bool:
@@ -49,16 +61,10 @@ def test_who_waits_for_a_budget_has_nobodys_credit(cost):
     budget = budgets.limit(BudgetScope.GRAPH, limited.graph_id, CREDIT, owner_id=limited.owner_id)
     batches = [batch_of(one, claim_all(one, wanted())[0], cost) for one in (limited, free)]
 
-    def pay() -> list[Any]:
-        try:
-            return settle(batches)
-        finally:
-            connection.close()
-
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             Budget.objects.select_for_update().get(pk=budget.pk)
-            paying = pool.submit(pay)
+            paying = pool.submit(pay, batches)
             wait_until(somebody_waits, what="That it waits for the budget")
             # As whoever sets money aside for this budget would next.
             list(Account.objects.filter(owner=limited.owner).select_for_update(nowait=True))
@@ -66,6 +72,25 @@ def test_who_waits_for_a_budget_has_nobodys_credit(cost):
 
     assert money_of(limited) == (CREDIT - 2 * cost, 0)
     assert_adds_up(limited.owner_id)
+
+
+def test_what_an_ended_execution_has_left_is_given_back_in_the_order_of_all():
+    first, second = make_payer(CREDIT), make_payer(CREDIT)
+    failing, paying = begun(published(paid("a"), paid("b"), owner=first)), begun(published(owner=second))
+    (lost,), (one,) = claim_all(failing, wanted("a")), claim_all(failing, wanted("b", 0))
+    NodeExecution.objects.filter(fence=lost.fence).update(lease_expires_at=F("lease_expires_at") - timedelta(days=1))
+    fails = make_ended(plan_of(failing.version_id), one, NodeStatus.FAILED, error={"code": "NO"}, is_fatal=True)
+    batches = [batch_of(paying, claim_all(paying, wanted())[0], HELD), make_batch(failing, [fails])]
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            list(Account.objects.filter(owner=first).select_for_update())
+            settling = pool.submit(pay, batches)
+            wait_until(somebody_waits, what="That it waits for the credit of the first")
+            list(Account.objects.filter(owner=second).select_for_update(nowait=True))
+        assert [answer.is_final for answer in settling.result()] == [True, True]
+
+    assert (money_of(failing), money_of(paying)) == ((CREDIT, 0), (CREDIT - HELD, 0))
 
 
 def test_many_that_set_aside_pay_and_give_back_at_once():
