@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from access import keyring
 from access.admin_forms import ApiKeyForm, NewApiKeyForm
@@ -21,10 +24,11 @@ from agentplatform.lib.secret_page import show_secrets
 class ApiKeyAdmin(NamedList):
     """Who may ask the API for what."""
 
-    list_display: ClassVar = ["name", "owner", "beginning", "is_good", "expires_at", "last_used_at", "created_at"]
+    list_display: ClassVar = ["name", "owner", "beginning", "is_good", "ends", "last_used", "created_at"]
     list_select_related: ClassVar = ["owner"]
     search_fields: ClassVar = ["name", "prefix", "owner__username"]
-    readonly_fields: ClassVar = ["beginning", "last_used_at", "revoked_at", "old_until", "created_at"]
+    search_help_text = "Name, owner, or how a key begins"
+    readonly_fields: ClassVar = ["beginning", "last_used", "revoked", "old_one", "created_at"]
     autocomplete_fields: ClassVar = ["owner", "graph"]
     actions: ClassVar = ["rotate", "revoke"]
     ordering: ClassVar = ["-id"]
@@ -40,6 +44,22 @@ class ApiKeyAdmin(NamedList):
     @admin.display(description="Key")
     def beginning(self, key: ApiKey) -> str:
         return f"{key.prefix}…" if key.prefix else "-"
+
+    @admin.display(description="Expires", ordering="expires_at")
+    def ends(self, key: ApiKey) -> str:
+        return _moment(key.expires_at, "never")
+
+    @admin.display(description="Last used", ordering="last_used_at")
+    def last_used(self, key: ApiKey) -> str:
+        return _moment(key.last_used_at, "never")
+
+    @admin.display(description="Revoked")
+    def revoked(self, key: ApiKey) -> str:
+        return _moment(key.revoked_at, "no")
+
+    @admin.display(description="The one before is good until")
+    def old_one(self, key: ApiKey) -> str:
+        return _moment(key.old_until, "there is none")
 
     @admin.display(description="Good", boolean=True)
     def is_good(self, key: ApiKey) -> bool:
@@ -87,3 +107,7 @@ class ApiKeyAdmin(NamedList):
             explanation="Keep it now: it is shown this once, and nobody can read it again. It is sent as Authorization: Bearer …",
             secrets=[(key.name, text) for key, text in texts],
         )
+
+
+def _moment(moment: datetime | None, otherwise: str) -> str:
+    return date_format(localtime(moment), "DATETIME_FORMAT") if moment else otherwise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
@@ -28,6 +28,11 @@ class ApiKeyForm(ServiceForm):
     class Meta:
         model = ApiKey
         fields = ["owner", "name", "scopes", "graph", "networks", "expires_at"]
+        labels: ClassVar[dict[str, str]] = {"expires_at": "Expires"}
+        help_texts: ClassVar[dict[str, str]] = {
+            "graph": "It opens this graph and its executions only. Empty: all that its owner has.",
+            "expires_at": "Empty: never.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

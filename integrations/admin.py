@@ -18,9 +18,9 @@ from unfold.decorators import display
 from agentplatform.lib.errors import AppError
 from agentplatform.lib.named_list import NamedList
 from integrations import oauth, questions, services, trial, uses
-from integrations.forms import AddForm, ChangeForm
+from integrations.forms import KIND_TITLES, AddForm, ChangeForm
 from integrations.models import Credential, Grant
-from integrations.providers import AuthKind
+from integrations.providers import ALL, AuthKind
 
 STATES = {
     "revoked": "danger",
@@ -30,9 +30,10 @@ STATES = {
     "expiring": "warning",
     "good": "success",
 }
+PROVIDER_TITLES = {one.name.value: one.title for one in ALL}
 #: What those see who may only look.
 LOOKED_AT = [
-    *["name", "owner", "provider", "kind", "base_url", "allowed_hosts", "group", "expires_at"],
+    *["name", "owner", "shown_provider", "shown_kind", "base_url", "allowed_hosts", "group", "expires_at"],
     *["max_concurrent", "rate_per_second"],
 ]
 
@@ -55,10 +56,11 @@ def state_of(credential: Credential) -> str:
 class CredentialAdmin(NamedList):
     """Credentials of everybody. Of their secrets, the last four characters and a fingerprint."""
 
-    list_display = ["name", "owner", "provider", "kind", "told", "state", "expires_at", "last_used_at"]
+    list_display = ["name", "owner", "shown_provider", "shown_kind", "told", "state", "expires_at", "last_used_at"]
     list_filter = ["provider", "kind"]
     list_select_related = ["owner", "grant", "group"]
     search_fields = ["name", "=id", "owner__username", "=fingerprint", "=last4"]
+    search_help_text = "Name, owner, id, fingerprint or last four characters"
     ordering = ["-id"]
     show_full_result_count = False
     change_form_template = "admin/integrations/credential/change_form.html"
@@ -104,6 +106,8 @@ class CredentialAdmin(NamedList):
         if isinstance(credential, Credential) and self.has_view_permission(request, credential):
             shown = {
                 "credential": credential,
+                "provider": self.shown_provider(credential),
+                "kind": self.shown_kind(credential),
                 "state": state_of(credential),
                 "state_label": STATES[state_of(credential)],
                 "failure": getattr(getattr(credential, "grant", None), "failure", ""),
@@ -144,6 +148,14 @@ class CredentialAdmin(NamedList):
         self.log_change(request, credential, "Revoked.")
         messages.success(request, "Revoked: no worker uses it any more within five seconds. Its secret is destroyed.")
         return self._back_to(credential)
+
+    @display(description="Provider", ordering="provider")
+    def shown_provider(self, credential: Credential) -> str:
+        return PROVIDER_TITLES.get(credential.provider, credential.provider)
+
+    @display(description="Kind", ordering="kind")
+    def shown_kind(self, credential: Credential) -> str:
+        return KIND_TITLES[credential.kind]
 
     @display(description="Secret")
     def told(self, credential: Credential) -> str:

@@ -19,7 +19,7 @@ from unfold.widgets import (
 
 from agentplatform.lib.errors import AppError
 from integrations import services
-from integrations.models import KINDS, Credential
+from integrations.models import Credential
 from integrations.providers import ALL, AuthKind
 
 #: As people read them, and in which order they are filled in.
@@ -34,6 +34,13 @@ LABELS = {
     "scopes": "Scopes",
     "headers": "Headers",
 }
+#: The same of kinds.
+KIND_TITLES: dict[str, str] = {
+    AuthKind.API_KEY: "API key",
+    AuthKind.USER_PASSWORD: "User name and password",
+    AuthKind.OAUTH2: "OAuth 2",
+    AuthKind.HOST_HEADERS: "Headers for hosts",
+}
 _ORDER = list(LABELS)
 #: By kind, the parts of its secret that the form asks for.
 PARTS = {
@@ -46,11 +53,11 @@ IN_THE_OPEN = frozenset({"username", "client_id", "authorize_url", "token_url", 
 
 
 def _secret_field(name: str) -> forms.CharField:
-    kinds = ", ".join(kind.value for kind, names in PARTS.items() if name in names)
-    options: dict[str, Any] = {"required": False, "help_text": f"Of the kind {kinds}."}
+    kinds = ", ".join(KIND_TITLES[kind] for kind, names in PARTS.items() if name in names)
+    options: dict[str, Any] = {"required": False, "help_text": f"For the kind: {kinds}."}
     options |= {"label": LABELS[name], "strip": name != "password"}
     if name == "headers":
-        hint = "One a line: `Name: value`. They are not shown again."
+        hint = f"For the kind: {kinds}. One a line: `Name: value`. They are not shown again."
         return forms.CharField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), **options | {"help_text": hint})
     widget = UnfoldAdminTextInputWidget if name in IN_THE_OPEN else UnfoldAdminPasswordWidget
     return forms.CharField(widget=widget(attrs={"autocomplete": "off"}), **options)
@@ -149,7 +156,7 @@ class AddForm(_CredentialForm):
 
     owner = forms.CharField(help_text="The name of a user.", widget=UnfoldAdminTextInputWidget())
     provider = forms.ChoiceField(choices=[(one.name.value, one.title) for one in ALL], widget=UnfoldAdminSelectWidget())
-    kind = forms.ChoiceField(choices=KINDS, widget=UnfoldAdminSelectWidget())
+    kind = forms.ChoiceField(choices=list(KIND_TITLES.items()), widget=UnfoldAdminSelectWidget())
 
     def clean_owner(self) -> AbstractUser:
         """Return the user of this name."""

@@ -115,7 +115,8 @@ class BudgetForm(OwnedForm):
     """Limit what something of an owner may cost."""
 
     scope = forms.ChoiceField(
-        choices=[(scope.value, scope.value.lower().replace("_", " ")) for scope in BudgetScope],
+        label="Of what",
+        choices=[(scope.value, Budget(scope=scope).shown_scope) for scope in BudgetScope],
         initial=BudgetScope.OWNER.value,
         widget=UnfoldAdminSelectWidget(),
     )
@@ -126,10 +127,10 @@ class BudgetForm(OwnedForm):
         widget=UnfoldAdminTextInputWidget(),
     )
     period = forms.ChoiceField(
-        choices=[(BudgetPeriod.NONE.value, "all together"), (BudgetPeriod.DAY.value, "each day anew")],
+        choices=[(period.value, Budget(period=period).shown_period) for period in BudgetPeriod],
         widget=UnfoldAdminSelectWidget(),
     )
-    limit = usd(label="US dollars")
+    limit = usd(label="Limit in US dollars")
     paths: ClassVar[dict[str, str]] = {"budget_microcredits": "limit"}
 
     class Meta:

@@ -44,6 +44,12 @@ class _Settings(ServiceForm):
     class Meta:
         model = Schedule
         fields = [name for name in SETTINGS if name not in ("at", "inputs")]
+        labels: ClassVar[dict[str, str]] = {
+            "every_s": "Interval",
+            "timezone": "Time zone",
+            "jitter_s": "Jitter",
+            "max_catch_up": "Catch up with at most",
+        }
         help_texts: ClassVar[dict[str, str]] = {
             "kind": "By the cron expression, by the interval, or once at the time below.",
             "cron": "Minute, hour, day of the month, month, day of the week (0 and 7 are Sunday).",

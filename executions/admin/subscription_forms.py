@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -52,6 +52,7 @@ class NewSubscriptionForm(_Settings):
     class Meta:
         model = Subscription
         fields = ["owner", "name", "graph", "is_enabled"]
+        labels: ClassVar[dict[str, str]] = {"is_enabled": "On"}
 
     def carry_out(self) -> Subscription:
         """Make it."""
@@ -66,6 +67,7 @@ class SubscriptionForm(_Settings):
     class Meta:
         model = Subscription
         fields = ["name", "graph", "is_enabled"]
+        labels: ClassVar[dict[str, str]] = {"is_enabled": "On"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -27,7 +27,7 @@ STATUSES = {"ACCEPTED": "success", "ANSWERED": "success", "IGNORED": "default", 
 class WebhookAdmin(SecretiveAdmin):
     """Addresses that others send to. A secret is shown once, when it is made."""
 
-    list_display = ["name", "graph", "owner", "scheme", "is_enabled", "shown_secret", "shown_changed"]
+    list_display = ["name", "graph", "owner", "scheme", "is_on", "shown_secret", "shown_changed"]
     list_filter = ["scheme", "is_enabled"]
     list_prefetch_related = ("graph", "owner")
     autocomplete_fields = ["graph"]
@@ -59,6 +59,10 @@ class WebhookAdmin(SecretiveAdmin):
             "explanation": "Give both to whoever sends. The secret is shown this once.",
             "address": request.build_absolute_uri(thing.path),
         }
+
+    @display(description="State", label={"on": "success", "off": "default"})
+    def is_on(self, webhook: Webhook) -> str:
+        return "on" if webhook.is_enabled else "off"
 
     @display(description="Address")
     def address(self, webhook: Webhook) -> str:

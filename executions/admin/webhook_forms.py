@@ -71,6 +71,7 @@ class NewWebhookForm(_Settings):
     class Meta:
         model = Webhook
         fields = ["graph", "name", "scheme", "event_name", "is_enabled"]
+        labels: ClassVar[dict[str, str]] = {"is_enabled": "On"}
 
     def carry_out(self) -> Webhook:
         """Make it."""
@@ -87,6 +88,7 @@ class WebhookForm(_Settings):
     class Meta:
         model = Webhook
         fields = ["name", "event_name", "is_enabled"]
+        labels: ClassVar[dict[str, str]] = {"is_enabled": "On"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
