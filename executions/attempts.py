@@ -1,4 +1,4 @@
-"""Run a firing, and again as its retry policy says: soon under the same lease, later as a row that falls due."""
+"""Run a firing, and again as its retry policy says: soon under the same lease, or as a row that falls due: later, or after it has cost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_SLEEP_S = 30.0
 async def run(begun: Begun) -> Ended:
     """Run a firing until it has ended or waits for long. Never raises, except to be cancelled."""
     ended = await fire(begun, attempt=_first_attempt(begun))
-    while (delay_s := _pause_after(begun, ended)) is not None and delay_s <= LONGEST_SLEEP_S:
+    while (delay_s := _pause_after(begun, ended)) is not None and _may_go_on(ended, delay_s, longest_s=LONGEST_SLEEP_S):
         postponed = begun.course.before = ended.postponed(delay_s)
         try:
             if begun.stop.why:
@@ -39,7 +39,7 @@ async def run(begun: Begun) -> Ended:
 def run_now(begun: Begun) -> Ended:
     """Run a firing that only computes, on this thread; it is repeated here only if that needs no pause."""
     ended = fire_now(begun, attempt=_first_attempt(begun))
-    while (delay_s := _pause_after(begun, ended)) == 0.0:
+    while (delay_s := _pause_after(begun, ended)) is not None and _may_go_on(ended, delay_s, longest_s=0.0):
         postponed = begun.course.before = ended.postponed(0.0)
         ended = _continued(postponed, fire_now(begun, attempt=postponed.attempt))
     return _with_earlier(begun, ended if delay_s is None else ended.postponed(delay_s))
@@ -85,6 +85,11 @@ def _pause_after(begun: Begun, ended: Ended) -> float | None:
         chance=random.random(),  # noqa: S311 - spreads attempts, hides nothing
         retry_after_s=ended.retry_after_s,
     )
+
+
+def _may_go_on(ended: Ended, delay_s: float, *, longest_s: float) -> bool:
+    """Say whether the next attempt may follow under the same claim: what was set aside for that must still be whole."""
+    return delay_s <= longest_s and not ended.cost_microcredits
 
 
 def _continued(before: Ended, after: Ended) -> Ended:

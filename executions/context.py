@@ -18,7 +18,7 @@ from blocks.sdk import BlockError, FileContent, FileRef, Placement, Usage
 from blocks.sdk.files import NewFile
 from blocks.sdk.sub_graph import SubGraph
 from blocks.sdk.waiting import Suspended, WaitFor, slept
-from executions import asking, attachments
+from executions import asking, attachments, quotes
 from executions.asking import prepared
 from executions.batch import NO_CHILDREN, ChildCosts
 from executions.begun import Begun
@@ -162,7 +162,8 @@ class FiringContext:
         Whose it is, is looked at again now: what was theirs when the graph was saved may not be any more.
 
         Raises:
-            AppError: there is none (`CREDENTIAL_MISSING`), it has expired, it is not there any more, or it has no token and can get none.
+            AppError: there is none, or only the platform's own, for which nothing was set aside (`CREDENTIAL_MISSING`); it has expired, is
+                not there any more, or has no token and can get none.
         """
         credential = await asking.looked_up(
             partial(
@@ -172,6 +173,8 @@ class FiringContext:
                 credential_id=self.begun.node.credentials.get(str(provider)),
             )
         )
+        if not credential.is_own and self._is_unheld:
+            await asking.looked_up(partial(quotes.refuse_unheld, self.begun.node, self.begun.values))
         if credential.is_stale:
             credential = await oauth.refreshed(credential, asking.looked_up)
         secrets = list(credential.secrets())
@@ -179,6 +182,12 @@ class FiringContext:
         masking.remember(secrets)
         self.keys.add(credential.is_own)
         return credential
+
+    @property
+    def _is_unheld(self) -> bool:
+        """Say whether nothing was set aside for it, though its block has a price."""
+        claim = self.begun.claim
+        return quotes.costs(self.begun.node) and not (claim and claim.is_held_for)
 
     async def read_file(self, file_id: UUID, *, max_bytes: int | None) -> FileContent:
         """Return what is in a file of the execution's owner; whose it is, is looked at now.

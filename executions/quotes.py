@@ -16,6 +16,7 @@ from executions import prices
 from executions.engine.plan import PlanNode
 from executions.engine.pricing import MAX_MICROCREDITS, Price, PriceList, cost_of, cost_of_tokens, most_of
 from graphs.pins import parse
+from integrations.errors import CredentialMissing
 
 #: A token for every so many bytes of what a block is given: usual texts take fewer.
 BYTES_PER_TOKEN = 2
@@ -52,6 +53,19 @@ def hold_for(node: PlanNode, values: Mapping[str, Any], *, is_own_key: bool) -> 
         )
         for price in found
     )
+
+
+def refuse_unheld(node: PlanNode, values: Mapping[str, Any] | AppError) -> None:
+    """See to it that a firing for which nothing is held asks with the platform's own key only where that costs nothing.
+
+    Raises:
+        CredentialMissing: its owner's key was there when it was claimed, and is not any more.
+    """
+    if isinstance(values, Mapping) and hold_for(node, values, is_own_key=False):
+        raise CredentialMissing(
+            "The key of its owner is gone since it began, and nothing was set aside for the platform's own.",
+            hint="Start it again, or retry it from this node.",
+        )
 
 
 def costs(node: PlanNode) -> bool:

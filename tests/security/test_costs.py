@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from agentplatform.lib.clock import now
 from blocks import registry
@@ -22,9 +24,11 @@ from executions.engine.status import Status
 from executions.errors import BudgetExceeded
 from executions.leases import Wanted
 from executions.models import LedgerEntry, NodeExecution, TokenPrice
+from executions.plans import plan_of
 from executions.retrying import Ask
 from graphs.models import GraphVersion
 from integrations import services as credentials
+from integrations.models import Credential
 from tests.blocks import facts_of, node
 from tests.factories import claim_all, make_published
 from tests.integration.executions.paying import (
@@ -215,6 +219,33 @@ class TestAModelThatIsAsked:
         assert (execution.status, execution.cost_microcredits) == (Status.SUCCEEDED, 4 * 2 + 9 * 2 + 2 * 8)
         assert money_of(execution) == (MICRO - execution.cost_microcredits, 0)
 
+    def test_is_not_asked_again_where_the_credit_was_for_one_attempt(self, asked_model):
+        make_price("m", given=2, made=8, provider="openai")
+        version = asking_for(owner := make_payer(0), retry=Retry(attempts=5, delay_s=0.01))
+        node = plan_of(version.pk).nodes[0]
+        enough = quotes.hold_for(node, {**node.constants, "prompt": "Name a drink."}, is_own_key=False)
+        ledger.top_up(owner.pk, enough, key="for one")
+
+        with asked_model(answering("{"), whole()):
+            execution = run(begun(version), rounds=40)
+
+        assert (execution.status, execution.cost_microcredits) == (Status.BUDGET_EXCEEDED, 4 * 2)
+        assert money_of(execution) == (enough - 4 * 2, 0)
+        assert "WRITE_OFF" not in [kind for kind, _ in entries_of(execution.pk)]
+
+    def test_with_a_key_of_ones_own_that_goes_is_not_asked_for_nothing(self, asked_model):
+        make_price("m", given=2, made=8, provider="openai")
+        owner = make_payer(0)
+
+        with serving(refusing(500)) as own, asked_model(whole()):
+            credential = make_credential(owner, base_url=own.url)
+            # As it is taken back between two attempts under one claim.
+            own.steps[0] = taking_back(credential, own.steps[0])
+            execution = run(begun(asking_for(owner, retry=Retry(attempts=2, delay_s=0.01))))
+
+        assert (execution.status, execution.error_code) == (Status.FAILED, "CREDENTIAL_MISSING")
+        assert not LedgerEntry.objects.filter(execution_id=execution.pk).exists()
+
     def test_with_a_key_of_ones_own_is_paid_there_and_counted_here(self, asked_model):
         make_price("m", given=2, made=8, provider="openai")
         owner = make_payer(0)
@@ -296,6 +327,23 @@ def asking_for(owner: Any, *, retry: Retry = ONCE, **constants: Any) -> GraphVer
     return make_published(
         [NodeSpec("ask", AskModelBlock.id, given, block=facts_of(AskModelBlock), retry=retry)], owner=owner
     )
+
+
+def taking_back(credential: Credential, then: Step) -> Step:
+    """Return a step before which a credential is taken back."""
+
+    def take_back() -> None:
+        try:
+            credentials.revoke(credential)
+            credentials.forget()
+        finally:
+            connection.close()
+
+    async def step(writer: asyncio.StreamWriter) -> None:
+        await asyncio.to_thread(take_back)
+        await then(writer)
+
+    return step
 
 
 @pytest.fixture
