@@ -43,11 +43,12 @@ def hold_for(node: PlanNode, values: Mapping[str, Any], *, is_own_key: bool) -> 
         return most_of(config, input_tokens=0, output_tokens=0, seconds=seconds)
     given = {name: field.default for name, field in block.input_schema.model_fields.items()} | dict(values)
     found = _prices_of_named(config, given, prices.current()) if config.provider else [None]
+    said, made = INSTRUCTION_TOKENS + _bytes_of(values) // BYTES_PER_TOKEN, _output_tokens(config, given)
     return max(
         most_of(
             config,
-            input_tokens=INSTRUCTION_TOKENS + _bytes_of(values) // BYTES_PER_TOKEN,
-            output_tokens=_output_tokens(config, given),
+            input_tokens=config.calls * said + (config.calls - 1) * made,
+            output_tokens=config.calls * made,
             seconds=seconds,
             price=price,
         )

@@ -37,7 +37,7 @@ class AskDataBlock(Block):
     name = "Ask for data"
     description = "Asks a language model for data that fits a JSON schema; it may correct itself once."
     credentials_required = (ProviderName.OPENAI,)
-    cost_config = COST
+    cost_config = replace(COST, calls=2)  # it may correct itself once
     retry = RETRY
     input_schema, output_schema = AskDataInput, AskDataOutput
     always_yields = frozenset({"data", "usage"})

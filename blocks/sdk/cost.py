@@ -23,6 +23,8 @@ class BlockCostConfig:
     provider: str = ""
     #: The most units that a firing takes, for what can not be known before: so much is held for it.
     at_most: Decimal | float | None = None
+    #: So often an attempt asks a model at the most, each time with what that has replied before: so much is held for it.
+    calls: int = 1
 
     def __post_init__(self) -> None:
         if self.cost_type not in get_args(CostType):
@@ -30,3 +32,5 @@ class BlockCostConfig:
         for amount in (self.cost_per_unit, self.at_most or 0):
             if not isfinite(amount) or amount < 0:
                 raise ValueError(f"A price counts from zero up, not {amount}.")
+        if self.calls < 1:
+            raise ValueError(f"An attempt asks once or more often, not {self.calls} times.")

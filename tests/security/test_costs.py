@@ -15,6 +15,7 @@ from django.db import connection
 from agentplatform.lib.clock import now
 from blocks import registry
 from blocks.flow.run_agent import AgentExecutorBlock
+from blocks.llm.ask_data import AskDataBlock
 from blocks.llm.ask_model import AskModelBlock
 from blocks.sdk import BlockError, Retry, Usage
 from executions import ledger, prices, quotes, services
@@ -232,6 +233,22 @@ class TestAModelThatIsAsked:
         assert (execution.status, execution.cost_microcredits) == (Status.BUDGET_EXCEEDED, 4 * 2)
         assert money_of(execution) == (enough - 4 * 2, 0)
         assert "WRITE_OFF" not in [kind for kind, _ in entries_of(execution.pk)]
+
+    @pytest.mark.parametrize(("missing", "status"), [(0, Status.SUCCEEDED), (1, Status.BUDGET_EXCEEDED)])
+    def test_is_held_for_as_often_as_it_may_be_asked(self, asked_model, missing, status):
+        make_price("m", given=2, made=8, provider="openai")
+        given = {"prompt": "Name a drink.", "model": "m", "max_tokens": 10, "json_schema": {"type": "object"}}
+        ask = NodeSpec("ask", AskDataBlock.id, given, block=facts_of(AskDataBlock), retry=ONCE)
+        version = make_published([ask], owner=(owner := make_payer(0)))
+        once = quotes.hold_for(plan_of(asking_for(owner).pk).nodes[0], given, is_own_key=False)
+        ledger.top_up(owner.pk, 2 * once + 10 * 2 - missing, key="for two")
+
+        told = {"prompt_tokens": once // 2 - 10 * 4, "completion_tokens": 10}
+        with asked_model(whole("no JSON", usage=told), whole("{}", usage=told)):
+            execution = run(begun(version))
+
+        assert execution.status == status
+        assert {kind for kind, _ in entries_of(execution.pk)} <= {"HOLD", "SETTLE", "RELEASE"}
 
     def test_with_a_key_of_ones_own_that_goes_is_not_asked_for_nothing(self, asked_model):
         make_price("m", given=2, made=8, provider="openai")
