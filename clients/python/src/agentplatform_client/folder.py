@@ -81,7 +81,11 @@ def compare(client: Client, documents: Sequence[Document], *, prunes: bool = Fal
     for document in documents:
         found = named.get(document.name, [])
         if len(found) > 1:
-            raise UsageError(f"The platform has {len(found)} graphs that are called {document.name!r}.")
+            ids = ", ".join(graph["id"] for graph in found)
+            raise UsageError(
+                f"The platform has {len(found)} graphs that are called {document.name!r} ({ids}): "
+                "a file can not tell which it means. Rename one or put it away, or run one by its id."
+            )
         yield _compare(client, document, found[0] if found else None)
     if prunes:
         kept = {document.name for document in documents}
