@@ -97,7 +97,7 @@ class NodeAdmin(NodeFields, ReadOnly, NamedList):
     list_filter = ["on_error"]
     list_select_related = ["version__graph"]
     search_fields = ["=block_id", "=key"]
-    search_help_text = "Id of a block, to see where it is used, or key of a node"
+    search_help_text = "Block, or key of a node"
     ordering = ["-id"]
     show_full_result_count = False
     fieldsets = [
