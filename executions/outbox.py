@@ -72,6 +72,7 @@ class Outbox:
 
     def ask(self, call: Call) -> None:
         """Call this soon; whoever asks before it has begun asks for the same call."""
+        self._accepting.discard(threading.get_ident())
         with self._changed:
             if call in self._asked:
                 return

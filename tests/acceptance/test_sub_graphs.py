@@ -228,7 +228,7 @@ def test_cancelling_reaches_the_lowest_level_at_once(lone_worker, environment):
 @pytest.mark.usefixtures("_no_connection_is_left")
 class TestTheManager:
     async def test_runs_graphs_at_the_same_time_from_async_code(self, worker):
-        version = await sync_to_async(lambda: leaf(make_user(), Charge, seconds=1.0))()
+        version = await sync_to_async(lambda: leaf(make_user(), Charge, seconds=3.0))()
         manager = ExecutionManager(owner_id=version.graph.owner_id)
 
         results = await asyncio.gather(*[manager.execute_graph(version.graph_id, {"item": n}) for n in range(5)])

@@ -62,7 +62,9 @@ class CallAgain(Call):
     """Is tried again and again under one lease."""
 
     id = "fault.call-again"
-    retry = Retry(attempts=12, delay_s=0.5, factor=1.0, jitter=0.0)
+    retry = Retry(attempts=20, delay_s=0.5, factor=1.0, jitter=0.0)
+    #: What has cost something is begun again under a claim of its own.
+    cost_config = None
 
 
 class AskInTurn(Call):

@@ -33,6 +33,8 @@ SHORT_LEASES = {
     "AGENTPLATFORM_RECONCILE_S": "0.5",
     "AGENTPLATFORM_SOFT_SHUTDOWN_S": "3.0",
 }
+#: So long a lease does not run out meanwhile, however slow the machine is: for tests that count how often something happens.
+PATIENT = {"AGENTPLATFORM_LEASE_S": "60.0"}
 BLOCKS = "tests.blocks:TEST_BLOCKS,tests.faults.blocks:FAULT_BLOCKS"
 QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO"]
 POOLS = {"default": ("threads", 4), "cpu": ("prefork", 2)}

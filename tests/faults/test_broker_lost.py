@@ -12,7 +12,7 @@ from tests.faults.chaosproxy import Mode
 from tests.faults.load import Accepted, Load
 from tests.faults.shapes import make_chain, make_diamond, make_items, make_one
 from tests.faults.sound import assert_sound
-from tests.faults.stack import Route, Stack
+from tests.faults.stack import PATIENT, Route, Stack
 from tests.scale import long
 
 pytestmark = pytest.mark.slow
@@ -70,13 +70,13 @@ def test_accepts_and_keeps_while_the_broker_is_away(stack: Stack, load: Load):
 @pytest.mark.parametrize("mode", [Mode.BLACKHOLE, Mode.HALF_OPEN, Mode.REFUSE])
 def test_what_runs_is_finished_without_the_broker(stack: Stack, load: Load, mode: Mode):
     broker = stack.proxy("broker")
-    stack.worker("one", route=Route(broker=broker)).wait()
+    stack.worker("one", route=Route(broker=broker), **PATIENT).wait()
 
     with stack.sink.holding():
         load.begin(make_one(), 3)
         stack.sink.wait_for(3, ids=load.ids)
         broker.set(mode)
-    load.wait(within_s=10)
+    load.wait()
     broker.heal()
 
     assert_sound(load)
@@ -87,8 +87,8 @@ def test_what_runs_is_finished_without_the_broker(stack: Stack, load: Load, mode
 @long
 def test_connections_that_are_reset_again_and_again_lose_nothing(stack: Stack, load: Load):
     broker = stack.proxy("broker")
-    stack.worker("one", route=Route(broker=broker)).wait()
-    stack.worker("cpu", "cpu", route=Route(broker=broker)).wait()
+    stack.worker("one", route=Route(broker=broker), **PATIENT).wait()
+    stack.worker("cpu", "cpu", route=Route(broker=broker), **PATIENT).wait()
     shape = make_diamond()
 
     for _ in range(6):

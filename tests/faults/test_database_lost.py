@@ -15,13 +15,11 @@ from tests.faults.chaosproxy import Mode
 from tests.faults.load import Load
 from tests.faults.shapes import FAILED, make_diamond, make_items, make_one, make_wide
 from tests.faults.sound import assert_sound
-from tests.faults.stack import Route, Stack
+from tests.faults.stack import PATIENT, Route, Stack
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.slow
 
-#: So long a lease does not run out meanwhile, however slow the machine is.
-PATIENT = {"AGENTPLATFORM_LEASE_S": "60.0"}
 #: What only a claim says, and what only a claim does that sets money aside.
 CLAIM, HOLD = b'"mark":', b"INSERT INTO executions_hold"
 #: What a late writer must not change.
@@ -140,7 +138,7 @@ def test_a_worker_cut_off_from_the_database_is_replaced_and_writes_nothing_late(
         load.begin(make_one(), 3)
         stack.sink.wait_for(3, ids=load.ids)
         database.set(Mode.BLACKHOLE)
-        stack.worker("heir")
+        stack.worker("heir", **PATIENT)
         stack.sink.wait_for(6, ids=load.ids)
     load.wait()
     settled = rows_of(load, *SETTLED)
@@ -161,13 +159,13 @@ def test_a_worker_cut_off_from_the_database_begins_no_further_effect_after_its_l
     stack.sink.wait_for(2, ids=load.ids)
     database.set(Mode.BLACKHOLE)
     cut_off_at = time.time()
-    wait_until(lambda: time.time() > cut_off_at + 6.0, what="All tries that it has")
+    wait_until(lambda: time.time() > cut_off_at + 8.0, what="Most of the tries that it has")
     late = [effect.at - cut_off_at for effect in stack.sink.all() if effect.pid == lost.pid]
     database.heal()
 
     assert_sound(load)
-    # A lease, a heartbeat, and two seconds for a busy machine; the last try would come after five and a half.
-    assert max(late) < 2.0 + 0.5 + 2.0
+    # A lease, a heartbeat, and some seconds for a busy machine; the last try before that look would come after seven and a half.
+    assert max(late) < 2.0 + 0.5 + 4.0
 
 
 def rows_of(load: Load, *fields: str) -> list[tuple[object, ...]]:
