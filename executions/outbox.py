@@ -29,7 +29,7 @@ Posted = tuple[UUID, Canvas]
 Call = Callable[[], object]
 
 AT_ONCE = 500
-#: Starts of one thread that follow each other so closely are a flood; somebody who waits for each before the next is slower.
+#: Starts that follow each other so closely are a flood, also one by one; somebody who waits for the end of each is slower.
 FLOOD_S = 0.004
 LINGER_S = 0.02
 LAST_CALL_S = 5.0
