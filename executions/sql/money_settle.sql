@@ -27,12 +27,9 @@ WITH asked AS MATERIALIZED (
     FROM gone AS g CROSS JOIN LATERAL (VALUES ('SETTLE', 4, g.cost), ('RELEASE', g.owner_id::bigint * 8 + 1, g.rest)) AS m (kind, credit, amount)
     WHERE m.amount > 0
 ), changed AS (
-    UPDATE executions_account AS a SET balance_microcredits = a.balance_microcredits + its.change
-    FROM (
-        SELECT g.owner_id::bigint * 8 + c.number AS id, sum(c.change)::bigint AS change
-        FROM gone AS g CROSS JOIN LATERAL (VALUES (1, g.rest), (2, -g.amount_microcredits)) AS c (number, change)
-        GROUP BY 1
-    ) AS its
-    WHERE a.id = its.id AND its.change <> 0
+    UPDATE executions_account AS a
+    SET balance_microcredits = a.balance_microcredits + CASE a.id WHEN its.owner_id::bigint * 8 + 1 THEN its.rest ELSE -its.held END
+    FROM (SELECT owner_id, sum(rest)::bigint AS rest, sum(amount_microcredits)::bigint AS held FROM gone GROUP BY owner_id) AS its
+    WHERE a.id IN (its.owner_id::bigint * 8 + 1, its.owner_id::bigint * 8 + 2)
 )
 SELECT fence FROM asked WHERE fence NOT IN (SELECT fence FROM gone)

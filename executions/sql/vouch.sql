@@ -4,6 +4,7 @@
 -- Safe: what was struck out is not there to be struck out again. Nothing waits for a lock here, so there is no deadlock with those who settle.
 WITH gone AS (
     SELECT * FROM jsonb_to_recordset(%(claims)s::jsonb) AS c (execution_id uuid, node_key text, item_path int[], fence bigint)
+    LIMIT (SELECT NULL::bigint)
 ), held_against AS (
     SELECT n.execution_id, n.node_key, n.item_path, gone.fence
     FROM gone
