@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from django.conf import settings
@@ -44,16 +45,14 @@ def hold_for(node: PlanNode, values: Mapping[str, Any], *, is_own_key: bool) -> 
     given = {name: field.default for name, field in block.input_schema.model_fields.items()} | dict(values)
     found = _prices_of_named(config, given, prices.current()) if config.provider else [None]
     said, made = INSTRUCTION_TOKENS + _bytes_of(values) // BYTES_PER_TOKEN, _output_tokens(config, given)
-    return max(
-        most_of(
-            config,
-            input_tokens=config.calls * said + (config.calls - 1) * made,
-            output_tokens=config.calls * made,
-            seconds=seconds,
-            price=price,
-        )
-        for price in found
-    )
+
+    def most(price: Price | None, calls: int) -> int:
+        read = calls * said + (calls - 1) * made
+        return most_of(config, input_tokens=read, output_tokens=calls * made, seconds=seconds, price=price)
+
+    # A model that breaks off, or is too slow, is paid for, and so is the next one of the list; who replies is asked the rest.
+    tried = accumulate((most(price, 1) for price in found), initial=0)
+    return max(before + most(price, config.calls) for before, price in zip(tried, found, strict=False))
 
 
 def refuse_unheld(node: PlanNode, values: Mapping[str, Any] | AppError) -> None:
@@ -135,8 +134,11 @@ def _price_of(config: BlockCostConfig, model: str, known: PriceList, at: datetim
 
 
 def _prices_of_named(config: BlockCostConfig, given: Mapping[str, Any], known: PriceList) -> list[Price | None]:
-    """Return the prices of the models that a firing may ask; None for one that costs what the block says."""
-    models = list(_texts([given.get(pin) for pin in MODEL_PINS])) or [str(settings.OPENAI_MODEL or "")]
+    """Return the prices of the models that a firing may ask, in their order; None for one that costs what the block says."""
+    named = [*_texts([given.get(pin) for pin in MODEL_PINS])]
+    # What names no model at first asks the platform's, whatever else it may fall back on.
+    is_default = not given.get(MODEL_PINS[0]) if MODEL_PINS[0] in given else not named
+    models = list(dict.fromkeys([str(settings.OPENAI_MODEL or ""), *named] if is_default else named))
     at = now()
     found = [known.find(config.provider, model, at=at) for model in models]
     if not config.cost_per_unit and None in found:
@@ -166,7 +168,7 @@ def _bytes_of(values: Any) -> int:
 
 
 def _texts(values: Any) -> Iterator[str]:
-    """Yield every text in a value that is not empty, however deep it lies."""
+    """Yield every text in a value that is not empty, however deep it lies, in their order."""
     left = [values]
     while left:
         value = left.pop()
@@ -174,6 +176,6 @@ def _texts(values: Any) -> Iterator[str]:
             if value:
                 yield value
         elif isinstance(value, Mapping):
-            left.extend(value.values())
+            left.extend(reversed([*value.values()]))
         elif isinstance(value, list | tuple):
-            left.extend(value)
+            left.extend(reversed(value))

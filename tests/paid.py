@@ -49,6 +49,11 @@ class AsksAtMost(Asks):
     cost_config = BlockCostConfig("token", 0.00002, "probe")
 
 
+class AsksTwice(Asks):
+    id = "prices.asks-twice"
+    cost_config = BlockCostConfig("token", 0, "probe", calls=2)
+
+
 class Rents(Asks):
     id = "prices.rents"
     cost_config = BlockCostConfig("second", 0.001)
@@ -72,7 +77,7 @@ class Miscounts(Asks):
         yield "output", "done"
 
 
-PAID: list[type[Block]] = [Asks, AsksAtMost, Rents, Runs, Miscounts]
+PAID: list[type[Block]] = [Asks, AsksAtMost, AsksTwice, Rents, Runs, Miscounts]
 
 
 def make_price(model: str, given: int = 2, made: int = 8, cached: int | None = None, **fields: Any) -> TokenPrice:

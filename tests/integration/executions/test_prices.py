@@ -13,14 +13,18 @@ from agentplatform.lib.clock import now
 from blocks import registry
 from blocks.sdk import BlockError, Usage
 from executions import prices, quotes
+from executions.engine.plan import PlanNode
 from executions.engine.pricing import MAX_MICROCREDITS
 from executions.engine.status import Status
 from executions.errors import PriceInvalid
 from executions.models import TokenPrice
 from executions.published_prices import OPENAI, write_published
-from tests.paid import PAID, Asks, AsksAtMost, Rents, Runs, make_price, planned, ran
+from tests.paid import PAID, Asks, AsksAtMost, AsksTwice, Rents, Runs, make_price, planned, ran
 
 pytestmark = pytest.mark.django_db
+
+#: The names of models are a part of what is given, and count a little.
+NAMES = 50
 
 
 @pytest.fixture(autouse=True)
@@ -108,16 +112,35 @@ class TestWhatIsHeld:
         assert least <= held <= least + 2
         assert quotes.hold_for(node, {"model": "m"}, is_own_key=False) >= 8 * quotes.OUTPUT_TOKENS
 
-    def test_of_several_models_that_may_be_asked_the_dearest_is_held(self):
+    def test_all_models_that_may_be_asked_in_turn_are_held_for_as_each_is_paid(self):
         make_price("m", given=1, made=1)
         make_price("n", given=5, made=5)
         node = planned(Asks)
 
-        held = [
-            quotes.hold_for(node, {"model": "m", "fallback_models": also}, is_own_key=False) for also in ([], ["n"])
-        ]
+        alone, dearer, both = (
+            held_for_models(node, model, also) for model, also in (("m", []), ("n", ["n"]), ("m", ["n", "m", "n"]))
+        )
 
-        assert held[1] >= 5 * held[0]
+        assert both == pytest.approx(alone + dearer, abs=NAMES)
+
+    def test_what_asks_again_is_held_for_as_if_the_dearest_of_its_models_had_replied_last(self):
+        make_price("m", given=1, made=1)
+        make_price("n", given=5, made=5)
+        once, twice = planned(Asks), planned(AsksTwice)
+
+        held = held_for_models(twice, "m", ["n"])
+
+        both = held_for_models(once, "m", []) + held_for_models(twice, "n", [])
+        assert held == pytest.approx(both, abs=NAMES)
+
+    def test_the_platforms_model_is_held_for_where_only_others_are_named(self, settings):
+        settings.OPENAI_MODEL = "n"
+        make_price("m", given=1, made=1)
+        make_price("n", given=5, made=5)
+        node = planned(Asks)
+
+        both = held_for_models(node, "n", ["m"])
+        assert held_for_models(node, "", ["m"]) == pytest.approx(both, abs=NAMES)
 
     def test_a_model_without_a_price_is_refused_before_it_is_asked(self):
         make_price("m")
@@ -135,6 +158,11 @@ class TestWhatIsHeld:
     def test_nothing_is_held_for_what_is_paid_elsewhere(self):
         assert quotes.hold_for(planned(Asks), {"model": "unheard-of"}, is_own_key=True) == 0
         assert quotes.hold_for(planned(Runs), {}, is_own_key=True) == 0
+
+
+def held_for_models(node: PlanNode, model: str, fallback_models: list[str]) -> int:
+    """Return what is held for a firing that asks one model, and others if that does not reply."""
+    return quotes.hold_for(node, {"model": model, "fallback_models": fallback_models}, is_own_key=False)
 
 
 class TestWhatItCosts:
