@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import F
 
-from executions import budgets, leases, ledger, stopping
+from executions import budgets, charging, leases, ledger, stopping
 from executions.batch import Batch
 from executions.engine.money import BudgetScope
 from executions.engine.status import NodeStatus
@@ -46,6 +46,23 @@ def pay(batches: Sequence[Batch]) -> list[Any]:
         return settle(batches)
     finally:
         connection.close()
+
+
+def give_back() -> int:
+    """Give back what was left behind, on a thread."""
+    try:
+        return charging.release_left_behind()
+    finally:
+        connection.close()
+
+
+def end_without_giving_back(execution: Execution) -> None:
+    """End an execution as none ends, with what is held for it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(
+            "UPDATE executions_execution SET status = 'FAILED', ended_at = now() WHERE id = %s", [execution.pk]
+        )
 
 
 def somebody_waits() -> bool:
@@ -91,6 +108,24 @@ def test_what_an_ended_execution_has_left_is_given_back_in_the_order_of_all():
         assert [answer.is_final for answer in settling.result()] == [True, True]
 
     assert (money_of(failing), money_of(paying)) == ((CREDIT, 0), (CREDIT - HELD, 0))
+
+
+def test_who_gives_back_what_was_left_behind_asks_for_the_credit_before_what_is_held():
+    execution = begun(credit=CREDIT)
+    claim_all(execution, wanted())
+    end_without_giving_back(execution)
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            list(Account.objects.filter(owner=execution.owner).select_for_update())
+            releasing = pool.submit(give_back)
+            wait_until(somebody_waits, what="That it waits for the credit")
+            # As a worker would next that comes late to pay.
+            list(Hold.objects.select_for_update(nowait=True))
+        assert releasing.result() == 1
+
+    assert money_of(execution) == (CREDIT, 0)
+    assert_adds_up(execution.owner_id)
 
 
 def test_many_that_set_aside_pay_and_give_back_at_once():
