@@ -30,7 +30,7 @@ STATES = {
     "expiring": "warning",
     "good": "success",
 }
-PROVIDER_TITLES = {one.name.value: one.title for one in ALL}
+PROVIDER_TITLES = {one.name: one.title for one in ALL}
 #: What those see who may only look.
 LOOKED_AT = [
     *["name", "owner", "shown_provider", "shown_kind", "base_url", "allowed_hosts", "group", "expires_at"],

@@ -155,7 +155,7 @@ class AddForm(_CredentialForm):
     fieldsets = ((None, {"fields": ("owner", "name", "provider", "kind")}), _SECRET, _WHERE, _LIMITS)
 
     owner = forms.CharField(help_text="The name of a user.", widget=UnfoldAdminTextInputWidget())
-    provider = forms.ChoiceField(choices=[(one.name.value, one.title) for one in ALL], widget=UnfoldAdminSelectWidget())
+    provider = forms.ChoiceField(choices=[(one.name, one.title) for one in ALL], widget=UnfoldAdminSelectWidget())
     kind = forms.ChoiceField(choices=list(KIND_TITLES.items()), widget=UnfoldAdminSelectWidget())
 
     def clean_owner(self) -> AbstractUser:

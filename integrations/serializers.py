@@ -103,7 +103,7 @@ class _WritableSerializer(serializers.Serializer[Any]):
 class AddSerializer(_WritableSerializer):
     """A new credential."""
 
-    provider = serializers.ChoiceField(choices=[(one.name.value, one.title) for one in ALL])
+    provider = serializers.ChoiceField(choices=[(one.name, one.title) for one in ALL])
     kind = serializers.ChoiceField(choices=KINDS)
     secret = SecretField(
         help_text="`api_key`; or `username` and `password`; or `headers`; or `client_id` and `client_secret`, "

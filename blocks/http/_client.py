@@ -10,7 +10,6 @@ from agentplatform.lib.http import Answer
 from agentplatform.lib.retry_after import retry_after_of
 from blocks.sdk import Block, BlockError, Retry
 from integrations import providers
-from integrations.providers import ProviderName
 
 #: For blocks that only read: what is over in a moment, mostly.
 RETRY = Retry(on=("HTTP_BAD_ANSWER", "HTTP_TIMEOUT", "HTTP_UNREACHABLE", "PROVIDER_ERROR", "RATE_LIMITED", "TIMEOUT"))
@@ -18,7 +17,7 @@ RETRY = Retry(on=("HTTP_BAD_ANSWER", "HTTP_TIMEOUT", "HTTP_UNREACHABLE", "PROVID
 
 async def ask_provider(
     block: Block,
-    provider: ProviderName,
+    provider: str,
     path: str,
     *,
     method: str = "GET",

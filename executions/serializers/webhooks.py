@@ -18,7 +18,7 @@ from integrations.providers import ProviderUnknown
 from integrations.signatures import LONGEST_SECRET, SignatureScheme
 
 SCHEMES = [scheme.value for scheme in SignatureScheme]
-SENDERS = [one.name.value for one in providers.ALL if one.signature_scheme]
+SENDERS = [one.name for one in providers.ALL if one.signature_scheme]
 
 
 class StrictBooleanField(serializers.BooleanField):

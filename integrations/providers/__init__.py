@@ -1,22 +1,16 @@
-"""Who the platform can talk to. One provider is one file here, its name in `names.py` and its line in `ALL`."""
+"""Who the platform can talk to. One provider is one file here, or one of an installed package."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from integrations.providers.anthropic import ANTHROPIC
-from integrations.providers.errors import ProviderUnknown
-from integrations.providers.github import GITHUB
-from integrations.providers.http import HTTP
+from integrations.providers.errors import ProviderInvalid, ProviderUnknown
+from integrations.providers.found import found
 from integrations.providers.names import ProviderName
-from integrations.providers.openai import OPENAI
 from integrations.providers.provider import AuthKind, OAuthEndpoints, Provider, TestRequest
-from integrations.providers.search import SEARCH
-from integrations.providers.slack import SLACK
-from integrations.providers.smtp import SMTP
 
 #: In the order in which the console offers them.
-ALL: tuple[Provider, ...] = (OPENAI, ANTHROPIC, GITHUB, SLACK, SEARCH, HTTP, SMTP)
+ALL: tuple[Provider, ...] = found()
 
 _BY_NAME: Mapping[str, Provider] = {provider.name: provider for provider in ALL}
 
@@ -41,6 +35,7 @@ __all__ = [
     "AuthKind",
     "OAuthEndpoints",
     "Provider",
+    "ProviderInvalid",
     "ProviderName",
     "ProviderUnknown",
     "TestRequest",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from integrations.providers.names import ProviderName
 from integrations.providers.provider import AuthKind, Provider, TestRequest
 
-ANTHROPIC = Provider(
+PROVIDER = Provider(
     name=ProviderName.ANTHROPIC,
     title="Anthropic, or compatible",
     kinds=(AuthKind.API_KEY,),

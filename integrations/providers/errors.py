@@ -10,3 +10,10 @@ class ProviderUnknown(AppError):
 
     code = "PROVIDER_UNKNOWN"
     hint = "Take one that the console offers."
+
+
+class ProviderInvalid(AppError):
+    """What was registered as a provider is none, or bears a name that is taken."""
+
+    code = "PROVIDER_INVALID"
+    hint = "Describe it with one Provider(...) whose name no other has."

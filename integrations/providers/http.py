@@ -5,7 +5,7 @@ from __future__ import annotations
 from integrations.providers.names import ProviderName
 from integrations.providers.provider import AuthKind, Provider, TestRequest
 
-HTTP = Provider(
+PROVIDER = Provider(
     name=ProviderName.HTTP,
     title="Any HTTP service",
     kinds=(AuthKind.API_KEY, AuthKind.USER_PASSWORD, AuthKind.OAUTH2, AuthKind.HOST_HEADERS),

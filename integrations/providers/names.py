@@ -1,4 +1,4 @@
-"""The names of the providers, as blocks and credentials write them."""
+"""The names that our own blocks write. Those of other providers are plain strings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ProviderName(StrEnum):
-    """The services a credential may belong to."""
+    """Providers that blocks of ours ask."""
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from integrations.providers.names import ProviderName
 from integrations.providers.provider import AuthKind, Provider, TestRequest
 
-OPENAI = Provider(
+PROVIDER = Provider(
     name=ProviderName.OPENAI,
     title="OpenAI, or compatible",
     kinds=(AuthKind.API_KEY,),

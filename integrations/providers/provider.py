@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Protocol
 
 from agentplatform.lib.credential_hosts import hosts_of
-from integrations.providers.names import ProviderName
 
 
 class AuthKind(StrEnum):
@@ -67,7 +66,8 @@ class Secrets(Protocol):
 class Provider:
     """A service the platform can talk to."""
 
-    name: ProviderName
+    #: As blocks and credentials write it.
+    name: str
     title: str
     kinds: tuple[AuthKind, ...]
     #: Where it is asked if a credential does not say; empty: each credential says where its operator runs it.

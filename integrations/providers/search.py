@@ -5,7 +5,7 @@ from __future__ import annotations
 from integrations.providers.names import ProviderName
 from integrations.providers.provider import AuthKind, Provider, TestRequest
 
-SEARCH = Provider(
+PROVIDER = Provider(
     name=ProviderName.SEARCH,
     title="Search engine (SearXNG)",
     kinds=(AuthKind.API_KEY, AuthKind.USER_PASSWORD, AuthKind.HOST_HEADERS),

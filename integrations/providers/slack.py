@@ -5,7 +5,7 @@ from __future__ import annotations
 from integrations.providers.names import ProviderName
 from integrations.providers.provider import AuthKind, OAuthEndpoints, Provider, TestRequest
 
-SLACK = Provider(
+PROVIDER = Provider(
     name=ProviderName.SLACK,
     title="Slack",
     kinds=(AuthKind.API_KEY, AuthKind.OAUTH2),

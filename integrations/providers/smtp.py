@@ -5,4 +5,4 @@ from __future__ import annotations
 from integrations.providers.names import ProviderName
 from integrations.providers.provider import AuthKind, Provider
 
-SMTP = Provider(name=ProviderName.SMTP, title="Mail server (SMTP)", kinds=(AuthKind.USER_PASSWORD,))
+PROVIDER = Provider(name=ProviderName.SMTP, title="Mail server (SMTP)", kinds=(AuthKind.USER_PASSWORD,))

@@ -1006,4 +1006,4 @@ class WebhookAsk(TypedDict):
     secret: NotRequired[str]
 
 
-WebhookAskProviderEnum: TypeAlias = 'Literal["openai", "github", "slack"]'
+WebhookAskProviderEnum: TypeAlias = 'Literal["github", "openai", "slack"]'
