@@ -359,30 +359,6 @@ class TooManyReaders(AppError):
     hint = "Come again in a few seconds; the operator sets the limit with AGENTPLATFORM_MAX_EVENT_READERS."
 
 
-class StartKeyInvalid(AppError):
-    """An Idempotency-Key has 1 to 200 printable characters of ASCII."""
-
-    code = "IDEMPOTENCY_KEY_INVALID"
-    hint = "A random UUID is a good key."
-
-
-class StartKeyReused(AppError):
-    """This Idempotency-Key has started something else."""
-
-    code = "IDEMPOTENCY_KEY_REUSED"
-    status = 422
-    hint = "Take a new key for each start, and the same one only to ask the same again."
-
-
-class StartInFlight(AppError):
-    """A start with this Idempotency-Key is under way."""
-
-    code = "IDEMPOTENCY_IN_FLIGHT"
-    status = 409
-    hint = "Ask again in a moment: then the answer is its execution."
-    retry_after_s = 1
-
-
 class SubscriptionInvalid(AppError):
     """A subscription can not be like this."""
 

@@ -14,14 +14,16 @@ from django.conf import settings
 from django.db import connection, transaction
 from kombu.exceptions import OperationalError as BrokerUnreachable
 
+from agentplatform.lib import once
 from agentplatform.lib.clock import now
 from agentplatform.lib.partitions import ensure_months
-from executions import admission, endings, failpoints, launch, once, pruning, statements, stopping, waits
+from executions import admission, endings, failpoints, launch, pruning, statements, stopping, waits
 from executions.engine.segments import CPU_QUEUE, DEFAULT_QUEUE
 from executions.errors import DurationExceeded
-from executions.models import Execution, LiveEvent, NodeExecution
+from executions.models import Execution, LiveEvent, NodeExecution, StartKey
 from executions.worker import patiently
 from files import storing as files
+from files.models import FileKey
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +49,8 @@ def keep_going(stop: threading.Event) -> None:
                 patiently(pruning.prune_outgoing)
                 patiently(pruning.prune_fires)
                 patiently(files.prune)
-                patiently(once.forget_old)
+                patiently(once.forget_old, StartKey)
+                patiently(once.forget_old, FileKey)
                 upkeep_due_at = time.monotonic() + UPKEEP_EVERY_S
         except Exception:
             # The next round may do better; without any, nothing lost would ever be found.

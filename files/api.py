@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, ClassVar, cast
+from uuid import UUID
 
 import django_filters
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
@@ -15,10 +18,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
+from agentplatform.lib import once
 from agentplatform.lib.etags import Removable
 from files import storing
 from files.errors import FileInvalid
-from files.models import File, FileQuerySet
+from files.models import File, FileKey, FileQuerySet
 from files.serializers import AskFileSerializer, FileSerializer
 from files.serving import download
 from files.uploading import FormParser
@@ -49,22 +53,36 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
     def get_queryset(self) -> FileQuerySet:
         return File.objects.owned_by(self.request.user).order_by("-id")  # another's id is a 404
 
-    @extend_schema(request={"multipart/form-data": AskFileSerializer}, responses={201: FileSerializer})
+    @extend_schema(
+        parameters=[once.parameter("file")],
+        request={"multipart/form-data": AskFileSerializer},
+        responses={201: FileSerializer},
+    )
     def create(self, request: Request) -> Response:
         """Upload a file, as the field `file` of a form."""
         ask = AskFileSerializer(data=request.data)
         ask.is_valid(raise_exception=True)
         if len(request.FILES) != 1 or len(request.FILES.getlist("file")) != 1:
             raise FileInvalid("A form brings one file.", path="file")
-        upload = ask.validated_data["file"]
-        file = storing.store(
-            upload.chunks(),
-            owner_id=cast(int, request.user.pk),
-            name=upload.name,
-            content_type=upload.content_type or "",
-            expires_at=ask.validated_data.get("expires_at"),
-        )
-        return Response(FileSerializer(file).data, status=status.HTTP_201_CREATED)
+        upload, owner_id = ask.validated_data["file"], cast(int, request.user.pk)
+        ends_at = ask.validated_data.get("expires_at")
+        asked = {"name": upload.name, "content_type": upload.content_type or "", "expires_at": ends_at}
+
+        def store(file_id: UUID | None = None) -> File:
+            return storing.store(upload.chunks(), owner_id=owner_id, file_id=file_id, **asked)
+
+        was_there = False
+        if (key := request.headers.get(once.HEADER)) is not None:
+            once.check_key(key)
+            digest = once.digest_of("upload", asked | {"sha256": _sha256_of(upload)})
+            file, was_there = once.once(FileKey, key, digest, owner_id=owner_id, find=self._find, make=store)
+        else:
+            file = store()
+        headers = once.REPLAYED if was_there else {}
+        return Response(FileSerializer(file).data, status=status.HTTP_201_CREATED, headers=headers)
+
+    def _find(self, file_id: UUID) -> File | None:
+        return self.get_queryset().filter(pk=file_id).first()
 
     def perform_destroy(self, instance: Any) -> None:
         storing.delete(instance)
@@ -77,6 +95,13 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
         if f'"{file.sha256}"' in request.headers.get("If-None-Match", ""):
             return HttpResponse(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": f'"{file.sha256}"'})
         return download(file)
+
+
+def _sha256_of(upload: UploadedFile) -> str:
+    digest = hashlib.sha256()
+    for piece in upload.chunks():
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 router = SimpleRouter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import uuid7
+from agentplatform.lib.once import OnceKey
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -85,3 +86,19 @@ class FileChunk(models.Model):
 
     def __str__(self) -> str:
         return f"{self.file_id}/{self.number}"
+
+
+class FileKey(OnceKey):
+    """One key of one owner, what was uploaded with it, and the file that came of it."""
+
+    made: ClassVar = "file_id"
+    #: No constraint: the file may be deleted before the key is over.
+    file_id = models.UUIDField()
+
+    class Meta:
+        db_table = "files_filekey"
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "key"], name="a_key_uploads_one_file"),
+            models.UniqueConstraint(fields=["file_id"], name="a_file_has_one_key"),
+        ]
+        indexes = [models.Index(fields=["created_at"], name="file_keys_by_time")]

@@ -16,6 +16,7 @@ from django.db.models import Sum
 
 from agentplatform.lib import prepared
 from agentplatform.lib.clock import now
+from agentplatform.lib.ids import uuid7
 from files.errors import FileGone, FileInvalid, FileQuotaExceeded, FileTooLarge
 from files.models import CHUNK_BYTES, File, FileChunk
 from files.naming import known_type, shown_name
@@ -42,8 +43,11 @@ def store(
     execution_id: UUID | None = None,
     key: str = "",
     fence: int = 0,
+    file_id: UUID | None = None,
 ) -> File:
-    """Keep a file. One that was written with the same key before is written anew in its place, unless it was under a later fence.
+    """Keep a file, with this id if one is given.
+
+    One that was written with the same key before is written anew in its place, unless it was under a later fence.
 
     Raises:
         FileInvalid: it would expire before it is there.
@@ -53,6 +57,7 @@ def store(
     if expires_at is not None and expires_at <= now():
         raise FileInvalid("It would have expired already.", path="expires_at")
     file = File(
+        pk=file_id or uuid7(),
         owner_id=owner_id,
         name=shown_name(name),
         content_type=known_type(content_type),

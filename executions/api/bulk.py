@@ -17,15 +17,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
-from executions import bulk, once, services
+from agentplatform.lib import once
+from executions import bulk, services
 from executions.bulk import Action
 from executions.filters import ExecutionFilter
 from executions.models import Execution, ExecutionQuerySet
+from executions.once import start_once
 from executions.retrying import Ask
 from executions.serializers.bulk import BulkDoneSerializer, BulkSerializer
 
 IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
+    once.HEADER,
     str,
     OpenApiParameter.HEADER,
     description="Asked again with the same key within a day, nothing is started that was started before.",
@@ -71,7 +73,7 @@ class BulkViewSet(viewsets.GenericViewSet[Execution]):
     def retry(self, request: Request) -> Response:
         """Go on from what failed of all that match and did not succeed. Those that somebody has gone on from already are left out."""
         owner_id = cast(int, request.user.pk)
-        if (key := request.headers.get("Idempotency-Key")) is not None:
+        if (key := request.headers.get(once.HEADER)) is not None:
             once.check_key(key)
         return self._carry_out(request, Action.RETRY, partial(_retry, owner_id=owner_id, key=key))
 
@@ -108,7 +110,7 @@ def _retry(execution: Execution, *, owner_id: int, key: str | None) -> Execution
     # One key stands for many starts: each has its own of it.
     own_key = hashlib.sha256(f"{key} {execution.pk}".encode()).hexdigest()
     digest = once.digest_of(f"retry {execution.pk} with others", None)
-    return once.start_once(own_key, digest, partial(_as, retry), owner_id=owner_id)[0]
+    return start_once(own_key, digest, partial(_as, retry), owner_id=owner_id)[0]
 
 
 def _as(retry: Callable[..., Execution], execution_id: UUID) -> Execution:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
@@ -19,11 +19,13 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
 
 from access.models import ApiKey
+from agentplatform.lib import once
 from agentplatform.lib.paging import PagesById
-from executions import once, services
+from executions import services
 from executions.asked_version import asked_version
 from executions.filters import ExecutionFilter, NodeExecutionFilter
 from executions.models import Execution, ExecutionQuerySet, NodeExecution
+from executions.once import start_once
 from executions.serializers.executions import (
     ExecutionDetailSerializer,
     ExecutionSerializer,
@@ -34,12 +36,7 @@ from executions.serializers.executions import (
 )
 from graphs.models import GraphVersion
 
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="Asked again with the same key and body within a day, the answer is the same execution.",
-)
+IDEMPOTENCY_KEY = once.parameter("execution")
 #: Read what is asked for, and show what was. Made once: they keep nothing of a request, and their fields take longer to make than to use.
 ASKED = StartSerializer()
 JUST_ASKED_FOR = ExecutionDetailSerializer(context={"was_asked_for": True})
@@ -147,17 +144,17 @@ class ExecutionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewset
         self, request: Request, start: Callable[..., Execution], what: str, *, version: GraphVersion | None = None
     ) -> Response:
         was_there = False
-        if (key := request.headers.get("Idempotency-Key")) is not None:
+        if (key := request.headers.get(once.HEADER)) is not None:
             digest = once.digest_of(what, request.data)
             keyed = partial(_start_as, start)
-            execution, was_there = once.start_once(key, digest, keyed, owner_id=cast(int, request.user.pk))
+            execution, was_there = start_once(key, digest, keyed, owner_id=cast(int, request.user.pk))
         else:
             execution = start()
         if version is not None and execution.version_id == version.pk:
             # Known already, and to be shown.
             execution.version, execution.graph = version, version.graph
         place = reverse("execution-detail", kwargs={"pk": execution.pk}, request=request)
-        headers = {"Location": place} | ({"Idempotent-Replayed": "true"} if was_there else {})
+        headers = {"Location": place} | (once.REPLAYED if was_there else {})
         shown = JUST_ASKED_FOR.to_representation(execution)
         return Response(shown, status=status.HTTP_202_ACCEPTED, headers=headers)
 

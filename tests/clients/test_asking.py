@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Callable
 from time import monotonic
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
 
-from agentplatform_client import ApiError, Client, Refused, Unreachable, UsageError, asking, executions, graphs
+from agentplatform_client import ApiError, Client, Refused, Unreachable, UsageError, asking, executions, files, graphs
 
 Answer = httpx2.Response | Exception
 
@@ -66,6 +68,26 @@ def test_a_start_is_sent_again_with_the_same_key(pauses: list[float]) -> None:
 
     first, second = (request.headers["Idempotency-Key"] for request in script.asked)
     assert first == second != ""
+
+
+def test_a_file_is_sent_again_with_the_same_key_and_whole(pauses: list[float]) -> None:
+    script = Script(httpx2.ReadError("gone"), refusal(503, "X"), httpx2.Response(201, json={"id": "7"}))
+
+    asked(script, lambda client: client.do(files.upload("tea.txt", io.BytesIO(b"green tea"))))
+
+    assert len({request.headers["Idempotency-Key"] for request in script.asked}) == 1
+    assert [b"green tea" in b"".join(cast(httpx2.SyncByteStream, one.stream)) for one in script.asked] == [True] * 3
+
+
+@pytest.mark.parametrize("failure", [httpx2.ReadError("gone"), refusal(429, "THROTTLED")])
+def test_what_comes_through_a_pipe_is_not_sent_again(failure: Answer, pauses: list[float]) -> None:
+    readable, writable = os.pipe()
+    os.close(writable)
+
+    with open(readable, "rb") as pipe, pytest.raises((ApiError, Unreachable)):
+        asked(Script(failure, ok()), lambda client: client.do(files.upload("tea.txt", pipe)))
+
+    assert pauses == []
 
 
 @pytest.mark.parametrize("failure", [httpx2.ReadError("gone"), refusal(503, "DATABASE_UNAVAILABLE")])

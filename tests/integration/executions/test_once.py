@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 from rest_framework.test import APIClient
 
+from agentplatform.lib import once
 from agentplatform.lib.clock import now
-from executions import once
 from executions.engine.status import Status
-from executions.errors import StartInFlight
 from executions.models import Execution, StartKey
+from executions.once import start_once
 from tests.blocks import node
 from tests.factories import make_execution, make_key, make_published, make_user
 from tests.integration.executions.paying import nobody_connected
@@ -139,7 +139,7 @@ class TestAKey:
         ask(client, version, "old"), ask(client, version, "new")
         StartKey.objects.filter(key="old").update(created_at=now() - once.KEPT - timedelta(seconds=1))
 
-        assert once.forget_old() == 1
+        assert once.forget_old(StartKey) == 1
         assert StartKey.objects.get().key == "new"
 
 
@@ -172,7 +172,7 @@ def test_whoever_asks_while_another_does_is_told_to_come_again():
         return make_execution(version, id=execution_id)
 
     with nobody_connected():
-        once.start_once(KEY, "d", start, owner_id=user.pk)
+        start_once(KEY, "d", start, owner_id=user.pk)
 
     assert told == [True]
     assert Execution.objects.count() == 1
@@ -180,7 +180,7 @@ def test_whoever_asks_while_another_does_is_told_to_come_again():
 
 def refused(owner_id: int) -> bool:
     try:
-        once.start_once(KEY, "d", lambda execution_id: make_execution(id=execution_id), owner_id=owner_id)
-    except StartInFlight:
+        start_once(KEY, "d", lambda execution_id: make_execution(id=execution_id), owner_id=owner_id)
+    except once.KeyInFlight:
         return True
     return False

@@ -12,16 +12,20 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from access.scopes import Scope
+from agentplatform.lib import once
 from agentplatform.lib.clock import now
 from files import storing
 from files.errors import FileGone
-from files.models import CHUNK_BYTES, File, FileChunk
+from files.models import CHUNK_BYTES, File, FileChunk, FileKey
 from tests.factories import make_key, make_user
+from tests.integration.executions.paying import nobody_connected
+from tests.integration.executions.races import at_once
 
 # The client of these tests reads in turn what a server reads as it comes.
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")]
 
 AT = "/api/v1/files/"
+KEY = "3f1c1d5e-7a1b-4b57-9a9e-5f0c6a0e2f11"
 
 
 def client_of(owner: Any, *scopes: Scope) -> APIClient:
@@ -29,8 +33,9 @@ def client_of(owner: Any, *scopes: Scope) -> APIClient:
 
 
 def upload(client: APIClient, content: bytes = b"tea", name: str = "tea.txt", **fields: Any) -> Any:
-    kind = fields.pop("content_type", "text/plain")
-    return client.post(AT, {"file": SimpleUploadedFile(name, content, kind), **fields}, format="multipart")
+    kind, key = fields.pop("content_type", "text/plain"), fields.pop("idempotency_key", None)
+    body = {"file": SimpleUploadedFile(name, content, kind), **fields}
+    return client.post(AT, body, format="multipart", headers={} if key is None else {"Idempotency-Key": key})
 
 
 def downloaded(client: APIClient, file_id: str) -> bytes:
@@ -150,6 +155,79 @@ class TestUploading:
         file = storing.store([b""], owner_id=make_user().pk, name="x", content_type=said)
 
         assert file.content_type in ("text/html", "application/octet-stream")
+
+
+class TestAKey:
+    def test_gives_the_same_file_again(self, client):
+        first, second = (upload(client, idempotency_key=KEY) for _ in range(2))
+
+        assert (first.status_code, second.status_code) == (201, 201)
+        assert (first.data, File.objects.count()) == (second.data, 1)
+        assert ("Idempotent-Replayed" in first, second["Idempotent-Replayed"]) == (False, "true")
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"content": b"cup"},
+            {"name": "cup.txt"},
+            {"content_type": "text/csv"},
+            {"expires_at": "2100-01-01T00:00:00Z"},
+        ],
+    )
+    def test_is_refused_with_anything_else(self, client, other):
+        upload(client, idempotency_key=KEY)
+
+        answer = upload(client, idempotency_key=KEY, **other)
+
+        assert (answer.status_code, answer.data["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+        assert File.objects.count() == 1
+
+    def test_does_not_mind_how_the_form_is_written(self, client):
+        first = upload(client, idempotency_key=KEY, expires_at="2100-01-01T00:00:00Z")
+
+        second = upload(client, idempotency_key=KEY, expires_at="2100-01-01T02:00:00+02:00")
+
+        assert first.data == second.data
+
+    def test_of_somebody_else_is_another(self, client):
+        answers = [upload(one, idempotency_key=KEY) for one in (client, client_of(make_user()))]
+
+        assert answers[0].data["id"] != answers[1].data["id"]
+        assert {answer.status_code for answer in answers} == {201}
+
+    def test_is_forgotten_after_a_day(self, client):
+        first = upload(client, idempotency_key=KEY)
+        FileKey.objects.update(created_at=now() - once.KEPT - timedelta(seconds=1))
+
+        second = upload(client, idempotency_key=KEY, content=b"cup")
+
+        assert (second.status_code, first.data["id"] == second.data["id"]) == (201, False)
+        FileKey.objects.update(created_at=now() - once.KEPT - timedelta(seconds=1))
+        assert (once.forget_old(FileKey), FileKey.objects.count(), File.objects.count()) == (1, 0, 2)
+
+    def test_of_what_was_refused_is_free_again(self, client, settings):
+        settings.AGENTPLATFORM_MAX_OWNED_FILE_BYTES = 2
+
+        refused = upload(client, idempotency_key=KEY)
+        accepted = upload(client, idempotency_key=KEY, content=b"ab")
+
+        assert (refused.status_code, accepted.status_code) == (409, 201)
+
+    def test_of_a_file_that_is_gone_keeps_it_anew(self, client):
+        first = upload(client, idempotency_key=KEY)
+        client.delete(f"{AT}{first.data['id']}/")
+
+        again, once_more = (upload(client, idempotency_key=KEY) for _ in range(2))
+
+        assert ("Idempotent-Replayed" in again, "Idempotent-Replayed" in once_more) == (False, True)
+        assert (again.data["id"], File.objects.count()) == (once_more.data["id"], 1)
+
+    @pytest.mark.parametrize("key", ["", "x" * 201, "a\tb"])
+    def test_can_not_be_everything(self, client, key):
+        answer = upload(client, idempotency_key=key)
+
+        assert (answer.status_code, answer.data["code"]) == (400, "IDEMPOTENCY_KEY_INVALID")
+        assert not File.objects.exists()
 
 
 class TestDownloading:
@@ -276,6 +354,27 @@ class TestWritingAgain:
         self.write(owner, b"old", 1)
 
         assert b"".join(storing.read(File.objects.get())) == b"new"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_fifty_who_upload_the_same_at_once_one_file_comes():
+    owner = make_user()
+    clients = [client_of(owner) for _ in range(10)]
+    content = b"x" * (CHUNK_BYTES + 1)
+
+    def ask(number: int) -> list[Any]:
+        return [upload(clients[number], content, idempotency_key=KEY) for _ in range(5)]
+
+    with nobody_connected():
+        answers = [one for its in at_once(10, ask) for one in its]
+
+    kept = [answer for answer in answers if answer.status_code == 201]
+    others = {(answer.status_code, answer.data["code"]) for answer in answers if answer.status_code != 201}
+    assert len(answers) == 50
+    assert sum("Idempotent-Replayed" not in answer for answer in kept) == 1
+    assert len({answer.data["id"] for answer in kept}) == 1
+    assert others <= {(409, "IDEMPOTENCY_IN_FLIGHT")}
+    assert (File.objects.count(), FileChunk.objects.count(), FileKey.objects.count()) == (1, 2, 1)
 
 
 def test_content_is_stored_as_it_is():

@@ -91,7 +91,7 @@ def failure_of(response: httpx2.Response) -> Exception:
 
 def pause_after(call: Call[Any], attempt: int, came: httpx2.Response | httpx2.TransportError) -> float | None:
     """Return how long to wait before a call is sent again, or None where it is not."""
-    if attempt >= ATTEMPTS:
+    if attempt >= ATTEMPTS or call.is_used_up:
         return None
     pause_s = min(FIRST_PAUSE_S * 2.0**attempt, LONGEST_PAUSE_S) * (0.5 + random.random() / 2)  # noqa: S311 - spreads callers, hides nothing
     if isinstance(came, httpx2.TransportError):

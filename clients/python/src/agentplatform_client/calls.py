@@ -37,6 +37,12 @@ class Call(Generic[T_co]):
         is_guarded = IF_MATCH in self.headers
         return (self.method in ("GET", "PUT", "DELETE") and not is_guarded) or "Idempotency-Key" in self.headers
 
+    @property
+    def is_used_up(self) -> bool:
+        """Say whether what it brings can be read once only, as from a pipe: sent again, it would bring nothing."""
+        content = self.upload[1] if self.upload else b""
+        return not isinstance(content, bytes) and not content.seekable()
+
     def only_if(self, etag: str) -> Self:
         """Return this edit as one that is carried out only if the thing is still as `Client.read` found it."""
         return replace(self, headers={**self.headers, IF_MATCH: etag})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import IO
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from agentplatform_client.calls import Call, at, given
 from agentplatform_client.types import File, PaginatedFileList
@@ -24,11 +24,17 @@ def get(file: Id) -> Call[File]:
 
 
 def upload(
-    name: str, content: bytes | IO[bytes], *, content_type: str = UNKNOWN_TYPE, expires_at: datetime | None = None
+    name: str,
+    content: bytes | IO[bytes],
+    *,
+    content_type: str = UNKNOWN_TYPE,
+    expires_at: datetime | None = None,
+    idempotency_key: str | None = None,
 ) -> Call[File]:
-    """Keep a file. `{"file_id": answer["id"]}` refers to it in the inputs of an execution."""
+    """Keep a file. `{"file_id": answer["id"]}` refers to it in the inputs of an execution. Sent again, this call keeps nothing more."""
     fields = {"expires_at": expires_at.isoformat()} if expires_at else {}
-    return Call("POST", at("files"), form=fields, upload=(name, content, content_type))
+    headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+    return Call("POST", at("files"), headers=headers, form=fields, upload=(name, content, content_type))
 
 
 def content(file: Id) -> Call[bytes]:

@@ -33,6 +33,7 @@ def declare(noun: Noun) -> None:
     kept.add_argument("--name", metavar="NAME", help="what it is called (default: as it is here)")
     kept.add_argument("--type", metavar="TYPE", help="what it is, such as text/csv (default: by its ending)")
     kept.add_argument("--expires-at", type=as_moment, metavar="TIME", help="when it is deleted (default: never)")
+    kept.add_argument("--idempotency-key", metavar="KEY", help="with the same one, the same file is kept once")
     got = noun.add("download", "Write the content of one to a file that is not there yet.", _download, takes_id=True)
     got.add_argument("path", metavar="PATH", type=Path, nargs="?", help="where to (default: its name, here)")
     noun.add_act("delete", "Remove one, at once and for good.", files.delete)
@@ -43,7 +44,13 @@ def _upload(client: Client, asked: Namespace, printer: Printer) -> int:
     kind = asked.type or guess_type(name)[0] or files.UNKNOWN_TYPE
     try:
         with asked.path.open("rb") as content:
-            call = files.upload(name, content, content_type=kind, expires_at=asked.expires_at)
+            call = files.upload(
+                name,
+                content,
+                content_type=kind,
+                expires_at=asked.expires_at,
+                idempotency_key=asked.idempotency_key,
+            )
             kept = client.do(call)
     except OSError as error:
         raise UsageError(f"{asked.path} can not be read: {error.strerror}.") from None
