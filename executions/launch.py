@@ -12,14 +12,12 @@ from celery import chain, chord, current_app, signature
 from celery.canvas import Signature
 from celery.result import denied_join_result
 from django.conf import settings
-from django.db import transaction
 from kombu.exceptions import OperationalError as BrokerUnreachable
 
-from agentplatform.lib.clock import now
 from blocks.errors import UnknownBlock
-from executions import charging, failpoints, messages
+from executions import failpoints, messages
 from executions.engine.compile import Canvas, Chain, Lane, Limits, remaining
-from executions.engine.status import FINAL, Status
+from executions.engine.status import FINAL
 from executions.known import ended_segments
 from executions.messages import Work
 from executions.models import Execution
@@ -33,21 +31,25 @@ def limits() -> Limits:
     return Limits(lanes=settings.AGENTPLATFORM_LANES, chunk=settings.AGENTPLATFORM_CHUNK_ITEMS)
 
 
-def launch(execution_ids: Sequence[UUID]) -> None:
-    """Compile what is left of each execution and send it. Never raises for a broker that is away: reconcile sends again."""
+def launch(execution_ids: Sequence[UUID]) -> dict[UUID, UnknownBlock]:
+    """Compile what is left of each execution and send it. Never raises for a broker that is away: reconcile sends again.
+
+    Return those that can not go on, as a block of theirs is not installed here: reconcile, which finds them as well, ends them.
+    """
     going = Execution.objects.filter(pk__in=execution_ids).exclude(status__in=FINAL)
-    launch_all(going.only("version_id", "segments_done", "plan_mark", "retried_from_id"))
+    return launch_all(going.only("version_id", "segments_done", "plan_mark", "retried_from_id"))
 
 
-def launch_all(executions: Iterable[Execution]) -> None:
+def launch_all(executions: Iterable[Execution]) -> dict[UUID, UnknownBlock]:
     """Do the same for executions that were just read."""
     lanes: list[Work] = []
+    lacking: dict[UUID, UnknownBlock] = {}
     for execution in executions:
         execution_id = execution.pk
         try:
             canvases = compile_rest(execution)
         except UnknownBlock as error:
-            _fail(execution_id, error)
+            lacking[execution_id] = error
             continue
         except Exception:
             # One version that can not be planned must not keep all others from being sent.
@@ -56,6 +58,7 @@ def launch_all(executions: Iterable[Execution]) -> None:
         lanes.extend(Work(execution_id, canvas) for canvas in canvases if isinstance(canvas, Lane))
         send(execution_id, [canvas for canvas in canvases if not isinstance(canvas, Lane)])
     send_lanes(lanes)
+    return lacking
 
 
 def compile_rest(execution: Execution) -> list[Canvas]:
@@ -120,11 +123,3 @@ def _publish(publish: Callable[[], object]) -> None:
     except (BrokerUnreachable, OSError, RuntimeError) as error:
         # The rows are the outbox: reconcile sends again.
         logger.warning("The broker can not be reached, so work waits for the next reconcile: %s", error)
-
-
-def _fail(execution_id: UUID, error: UnknownBlock) -> None:
-    with transaction.atomic():
-        Execution.objects.filter(pk=execution_id).move(
-            Status.FAILED, ended_at=now(), error_code=error.code, error_message=error.message, error_hint=error.hint
-        )
-        charging.release([execution_id])

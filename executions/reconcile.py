@@ -72,7 +72,9 @@ def reconcile() -> int:
         logger.info("Launching %d executions again", len(stuck))
     if woken or due or stuck:
         failpoints.reach("before_reconcile_send")
-        launch.launch([*woken, *due, *stuck])
+        for execution_id, error in launch.launch([*woken, *due, *stuck]).items():
+            # With all that it has begun, waits for and holds, which is more than a launch may touch.
+            stopping.stop(Execution(pk=execution_id), error)
     return admitted + len(woken) + len(due) + len(stuck)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
+from django.db import connection
 
 from access import keyring
 from access.scopes import Scope
@@ -26,7 +27,7 @@ from executions.models import Execution, NodeExecution
 from executions.plans import plan_of
 from graphs import services
 from graphs.documents import GraphModel, LinkModel, NodeModel
-from graphs.models import GraphVersion
+from graphs.models import GraphVersion, Node
 from tests.blocks import TEST_BLOCKS, node
 
 _numbers = count(1)
@@ -152,3 +153,12 @@ def rows_of(execution_id: UUID) -> dict[tuple[str, Path], NodeExecution]:
 def status_of(execution: Execution) -> Status:
     """Return the status that is stored now."""
     return Status(Execution.objects.values_list("status", flat=True).get(pk=execution.pk))
+
+
+def remove_block(version_id: UUID) -> None:
+    """Let a published version name a block that is not installed: what an operator does who removes one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        Node.objects.filter(version_id=version_id).update(block_id="test.was-removed")
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    plan_of.cache_clear()

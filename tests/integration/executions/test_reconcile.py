@@ -15,10 +15,11 @@ from agentplatform.lib.clock import now
 from agentplatform.lib.ids import first_id_at, uuid7
 from executions import launch, reconcile
 from executions.engine.status import NodeStatus, Status
-from executions.models import Execution, NodeExecution
+from executions.invariants import check
+from executions.models import Execution, NodeExecution, Wait
 from graphs.models import GraphVersion
 from tests.blocks import node
-from tests.factories import make_claim, make_execution, make_node_execution, make_published
+from tests.factories import make_claim, make_execution, make_node_execution, make_published, remove_block
 from tests.integration.executions.races import at_once
 
 pytestmark = pytest.mark.django_db
@@ -98,6 +99,24 @@ class TestFinds:
             make_execution(version, launched_at=ago(60))
 
         assert [reconcile.reconcile() for _ in range(3)] == [3, 2, 0]
+
+
+class TestEnds:
+    def test_what_can_not_go_on_as_a_block_of_it_is_gone_with_all_that_it_has_begun(self, broker):
+        version = make_published([node(key, "test.echo-io", input=1) for key in ("due", "asks", "left")])
+        execution = make_execution(version, status=Status.RUNNING, started_at=ago(60), launched_at=ago(60), launches=1)
+        make_node_execution(execution, "due", status=NodeStatus.PENDING, due_at=ago(1))
+        make_node_execution(execution, "asks", status=NodeStatus.WAITING)
+        make_node_execution(execution, "left", status=NodeStatus.RUNNING, lease_expires_at=ago(1))
+        asked = {"owner": execution.owner, "node_key": "asks", "call_key": "ask", "kind": "APPROVAL"}
+        Wait.objects.create(execution_id=execution.pk, **asked)
+        remove_block(version.pk)
+
+        reconcile.reconcile()
+
+        execution.refresh_from_db()
+        assert (execution.status, execution.error_code, sent(broker)) == (Status.FAILED, "UNKNOWN_BLOCK", 0)
+        assert check(only=["I2", "I8"], grace_s=0.0) == []
 
 
 class TestLeavesAlone:
