@@ -93,6 +93,15 @@ class Campaign:
         around.begin()
         injector = Injector(self.stack)
         injector.start()
+        with injector.losses.watching():
+            self._work(load, chance, kinds, around, injector)
+        self._count(load, injector)
+        self.report.around = around.counts()
+        self.report.wrong += around.problems()
+        return self.report
+
+    def _work(self, load: Load, chance: Random, kinds: list[Shape], around: Around, injector: Injector) -> None:
+        """Work and strike until the time is over, then heal everything, and wait."""
         for worker in injector.workers:
             worker.wait()
         began = time.monotonic()
@@ -110,10 +119,6 @@ class Campaign:
             time.sleep(TICK_S)
         self._heal(injector)
         self._rest(load, around)
-        self._count(load, injector)
-        self.report.around = around.counts()
-        self.report.wrong += around.problems()
-        return self.report
 
     def _strike(self, injector: Injector, fault: Fault) -> None:
         self.say(str(fault))
@@ -165,7 +170,7 @@ class Campaign:
 
     def _count(self, load: Load, injector: Injector) -> None:
         report = self.report
-        report.wrong += problems(load, forgotten=injector.database_crashes, may_poison=True)
+        report.wrong += problems(load, forgotten=injector.database_crashes, losses=injector.losses)
         ends = Execution.objects.values_list("status", "error_code").annotate(count=Count("id"))
         report.ends = Counter({f"{status} {code}".strip(): count for status, code, count in ends})
         report.refused = len(load.refused)

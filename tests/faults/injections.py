@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.faults.chaosproxy import ChaosProxy, Mode
+from tests.faults.losses import Losses, ending
 from tests.faults.schedule import WORKERS, Fault
 from tests.faults.stack import Member, Route, Stack
 from tests.servers import wait_until
@@ -41,7 +42,12 @@ class Injector:
     #: Processes that a fault has killed, to be asked about by whoever measures recovery.
     killed: list[int] = field(default_factory=list)
     database_crashes: int = 0
+    #: What was done to whom, and who held what.
+    losses: Losses = field(init=False)
     _failpoints: list[str] = field(default_factory=lambda: [""] * WORKERS)
+
+    def __post_init__(self) -> None:
+        self.losses = Losses(self.workers)
 
     def start(self) -> None:
         """Start the workers: two that wait, one that computes."""
@@ -51,7 +57,7 @@ class Injector:
                 f"worker{number}",
                 queue,
                 route=self.routes[number],
-                failpoint=lambda _, number=number: self._take_failpoint(number),
+                failpoint=lambda starts, number=number: self._take_failpoint(number, starts),
                 is_kept=True,
             )
             self.workers.append(worker)
@@ -78,7 +84,7 @@ class Injector:
             case "freeze worker":
                 return self._freeze(worker)
             case "terminate worker":
-                worker.send(signal.SIGTERM)
+                self._terminate(worker)
             case "restart broker":
                 return self._without_broker(self.stack.stop_broker)
             case "lose broker":
@@ -97,11 +103,11 @@ class Injector:
             case "cut database":
                 route.database.cut_after(fault.number % 20_000)
             case "slow database":
-                return self._misbehave(route.database, Mode.DELAY, delay_s=SLOW_S)
+                return self._cut_off(worker, self._misbehave(route.database, Mode.DELAY, delay_s=SLOW_S))
             case "blackhole database":
-                return self._misbehave(route.database, Mode.BLACKHOLE)
+                return self._cut_off(worker, self._misbehave(route.database, Mode.BLACKHOLE))
             case "half-open database":
-                return self._misbehave(route.database, Mode.HALF_OPEN)
+                return self._cut_off(worker, self._misbehave(route.database, Mode.HALF_OPEN))
             case "blackhole broker":
                 return self._misbehave(route.broker, Mode.BLACKHOLE)
             case "half-open broker":
@@ -114,24 +120,37 @@ class Injector:
 
     def _kill(self, worker: Member) -> None:
         if worker.is_up:
-            assert worker.process is not None
-            self.killed += [worker.pid, *worker.process.children]
+            killed = [worker.pid, *worker.children]
+            self.losses.strike(*killed)
+            self.killed += killed
             worker.kill9()
 
     def _kill_child(self, number: int) -> None:
         cpu = self.workers[-1]
-        children = cpu.process.children if cpu.process and cpu.is_up else []
+        children = cpu.children if cpu.is_up else []
         if children:
             self.killed.append(children[number % len(children)])
+            self.losses.strike(self.killed[-1])
             os.kill(self.killed[-1], signal.SIGKILL)
+
+    def _terminate(self, worker: Member) -> None:
+        if worker.is_up:
+            self.losses.strike(worker.pid)
+            worker.send(signal.SIGTERM)
+
+    def _cut_off(self, worker: Member, heal: Undo) -> Undo:
+        """Note that a worker does not reach the database until it is healed; one that is down has nothing to lose."""
+        return ending(self.losses.strike(worker.pid), heal) if worker.is_up else heal
 
     def _arm(self, fault: Fault) -> None:
         """Start a worker anew that dies at some place, and live on without that when it is started again."""
         self._failpoints[fault.worker] = f"{PLACES[fault.number % len(PLACES)]}:kill9:at={3 + fault.number % 20}"
         self._kill(self.workers[fault.worker])
 
-    def _take_failpoint(self, number: int) -> str:
+    def _take_failpoint(self, number: int, starts: int) -> str:
         taken, self._failpoints[number] = self._failpoints[number], ""
+        if taken:
+            self.losses.doomed.append((self.workers[number], starts))
         return taken
 
     def _freeze(self, worker: Member) -> Undo | None:
@@ -145,7 +164,7 @@ class Injector:
             if worker.is_up and worker.pid == leader:
                 os.killpg(leader, signal.SIGCONT)
 
-        return thaw
+        return ending(self.losses.strike(leader), thaw)
 
     def _without_broker(self, end: Callable[[], None]) -> Undo | None:
         if not self.stack.broker.is_up:
@@ -158,9 +177,10 @@ class Injector:
         if not postgres.is_up:
             return None
         self.database_crashes += 1
+        strike = self.losses.strike_all()
         postgres.send(signal.SIGQUIT)
         wait_until(lambda: not postgres.is_up, what="The death of PostgreSQL")
-        return lambda: self.stack.resume("postgres")
+        return ending(strike, lambda: self.stack.resume("postgres"))
 
     def _misbehave(self, proxy: ChaosProxy, mode: Mode, *, delay_s: float = 0.0) -> Undo:
         proxy.set(mode, delay_s=delay_s)

@@ -9,12 +9,12 @@ from uuid import UUID
 from blocks.sdk import Block, Effects
 from executions import invariants
 from executions.engine.status import NodeStatus, Status
-from executions.leases import MAX_LOSSES
 from executions.models import Execution, NodeExecution
 from graphs.models import Node
 from tests.faults.blocks import FAULT_BLOCKS
 from tests.faults.effects import Sink
 from tests.faults.load import Accepted, Load
+from tests.faults.losses import Losses
 
 #: How long what is under way may look as if nobody cared: more than a lease and two looks of `stack.SHORT_LEASES`.
 GRACE_S = 5.0
@@ -32,16 +32,16 @@ def assert_sound(load: Load, *, forgotten: int = 0, skew_s: float = invariants.S
 
 
 def problems(
-    load: Load, *, forgotten: int = 0, skew_s: float = invariants.SKEW_S, may_poison: bool = False
+    load: Load, *, forgotten: int = 0, skew_s: float = invariants.SKEW_S, losses: Losses | None = None
 ) -> Iterator[str]:
-    """Yield whatever is wrong, in words. Where anything may be killed at any time, a firing may lose three workers without its fault."""
+    """Yield whatever is wrong, in words. Where anything may be struck at any time, a firing may lose three workers without its fault."""
     yield from (str(violation) for violation in invariants.check(grace_s=GRACE_S, skew_s=skew_s))
-    yield from wrong_ends(load.accepted, may_poison=may_poison)
+    yield from wrong_ends(load.accepted, losses)
     yield from wrong_effects(load.stack.sink, forgotten=forgotten)
 
 
-def wrong_ends(accepted: list[Accepted], *, may_poison: bool = False) -> Iterator[str]:
-    """Yield each accepted execution that is not there, or did not end as its graph says."""
+def wrong_ends(accepted: list[Accepted], losses: Losses | None = None) -> Iterator[str]:
+    """Yield each accepted execution that is not there, or did not end as its graph says, nor as what was done to its workers."""
     found = Execution.objects.in_bulk([one.id for one in accepted])
     for one in accepted:
         execution = found.get(one.id)
@@ -51,17 +51,12 @@ def wrong_ends(accepted: list[Accepted], *, may_poison: bool = False) -> Iterato
         if execution.status == Status.WAITING:
             continue
         end = (execution.status, execution.error_code)
-        if may_poison and end == (Status.FAILED, "POISON") and lost_three(one.id):
-            continue
-        if end not in one.shape.ends:
+        if losses and end == (Status.FAILED, "POISON") and end not in one.shape.ends:
+            yield from (f"{one.id} ({one.shape.name}) ended {end}: {why}" for why in losses.unexplained(one.id))
+        elif end not in one.shape.ends:
             yield f"{one.id} ({one.shape.name}) ended {end}: {execution.error_message}"
         elif execution.status == Status.SUCCEEDED and execution.outputs != one.shape.outputs(one.number):
             yield f"{one.id} ({one.shape.name}) gave {execution.outputs} for {one.number}"
-
-
-def lost_three(execution_id: UUID) -> bool:
-    """Say whether a firing of an execution has lost as many workers as it may."""
-    return NodeExecution.objects.filter(execution_id=execution_id, lost_fences__len__gte=MAX_LOSSES).exists()
 
 
 def wrong_effects(sink: Sink, *, forgotten: int = 0) -> Iterator[str]:

@@ -62,6 +62,8 @@ class Member:
     is_kept: bool = False
     starts: int = 0
     deaths: list[int] = field(default_factory=list)
+    #: Of the process of each start.
+    pids: list[int] = field(default_factory=list)
     process: Worker | None = None
     service: Service | None = None
 
@@ -81,6 +83,14 @@ class Member:
         assert self.process is not None
         return self.process.pid
 
+    @property
+    def children(self) -> list[int]:
+        """The numbers of its pool processes; none where it has just died."""
+        try:
+            return self.process.children if self.process else []
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+
     def start(self) -> None:
         """Start it and do not wait. From the main thread only: a process dies with the thread that started it."""
         self.service = self.make(self.starts)
@@ -89,6 +99,7 @@ class Member:
         log = self.logs / f"{self.name}.log"
         with log.open("ab") as file:
             self.process = Worker(spawn(self.service, file.fileno()), log)
+        self.pids.append(self.process.pid)
 
     def wait(self, within_s: float = 60.0) -> None:
         """Wait until it is ready."""
