@@ -30,7 +30,7 @@ WITH relaxed AS MATERIALIZED (
     LEFT JOIN families ON families.root_id = parents.root_id
     LEFT JOIN executions_nodeexecution AS n
         ON n.execution_id = parents.id AND n.node_key = asked.parent_node AND n.item_path = asked.parent_path
-        AND n.fence = asked.fence AND n.status = 'RUNNING'
+        AND n.fence = asked.fence AND n.lease_expires_at IS NOT NULL
 ), begun AS (
     INSERT INTO executions_execution (
         id, graph_id, version_id, owner_id, status, priority, parent_id, parent_node, parent_path, call_key, root_id, depth, inputs, outputs,

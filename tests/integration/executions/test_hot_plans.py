@@ -6,8 +6,9 @@ Each statement is planned once on a connection, by statistics from a quiet hour 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from executions.models import Execution, NodeExecution
 from executions.plans import plan_of
 from graphs.models import GraphVersion
 from tests.blocks import node
-from tests.factories import claim_all, make_ended, make_execution, make_published
+from tests.factories import claim_all, make_ended, make_execution, make_node_execution, make_published
 from tests.integration.executions.test_indexes import rows_read, steps_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
@@ -47,12 +48,25 @@ def claims(django_db_setup: None, django_db_blocker: Any) -> Iterator[list[Claim
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             _fill(versions, ENDED, status=Status.SUCCEEDED, firing=NodeStatus.SUCCEEDED)
             cursor.execute("ANALYZE executions_execution, executions_nodeexecution")
-            _fill(versions, RUNNING, status=Status.RUNNING, firing=NodeStatus.RUNNING)
-        yield claim_all(make_execution(versions[0]), [Wanted(key, (), {}) for key in OURS], worker="w1")
+            parents = _fill(versions, RUNNING, status=Status.RUNNING, firing=NodeStatus.RUNNING)
+            _fill(versions, RUNNING, status=Status.RUNNING, firing=NodeStatus.RUNNING, parents=parents)
+        claims = claim_all(make_execution(versions[0]), [Wanted(key, (), {}) for key in OURS], worker="w1")
+        for claim in claims:
+            child = make_execution(
+                versions[1],
+                status=Status.RUNNING,
+                parent_id=claim.execution_id,
+                root_id=claim.execution_id,
+                parent_node=claim.node_key,
+            )
+            make_node_execution(child, "a", status=NodeStatus.RUNNING, fence=1, worker="others")
+        yield claims
         transaction.set_rollback(True)
 
 
-def _fill(versions: list[GraphVersion], count: int, *, status: Status, firing: NodeStatus) -> None:
+def _fill(
+    versions: list[GraphVersion], count: int, *, status: Status, firing: NodeStatus, parents: Sequence[Execution] = ()
+) -> list[Execution]:
     ended_at = None if status is Status.RUNNING else now()
     executions = [
         Execution(
@@ -62,8 +76,11 @@ def _fill(versions: list[GraphVersion], count: int, *, status: Status, firing: N
             status=status,
             started_at=now(),
             ended_at=ended_at,
+            parent_id=parents[number].pk if parents else None,
+            root_id=parents[number].pk if parents else None,
+            parent_node="a" if parents else "",
         )
-        for version, _ in zip(versions * count, range(count), strict=False)
+        for number, version in zip(range(count), cycle(versions), strict=False)
     ]
     Execution.objects.bulk_create(executions, batch_size=1000)
     NodeExecution.objects.bulk_create(
@@ -81,6 +98,7 @@ def _fill(versions: list[GraphVersion], count: int, *, status: Status, firing: N
         ],
         batch_size=1000,
     )
+    return executions
 
 
 def rows_read_by(name: str, **values: Any) -> int:
@@ -138,6 +156,51 @@ class TestExecutions:
         end = {"execution_id": str(claims[0].execution_id), "status": "SUCCEEDED", "outputs": {}, "segments": [0]}
 
         assert rows_read_by("finish", finished=statements.records([end])) <= FEW
+
+    @pytest.mark.parametrize("statement", ["children", "family", "cancel_rows"])
+    def test_are_followed(self, claims, statement):
+        assert rows_read_by(statement, ids=[claims[0].execution_id]) <= FEW
+
+
+class TestSubGraphs:
+    @pytest.mark.parametrize("statement", ["child_costs", "child_unfinished", "caller_failures"])
+    def test_are_looked_at(self, claims, statement):
+        callers = [
+            {"parent_id": str(one.execution_id), "parent_node": one.node_key, "parent_path": one.path} for one in claims
+        ]
+
+        assert rows_read_by(statement, callers=statements.records(callers)) <= FEW
+
+    def test_wake_their_parents(self, claims):
+        children = list(Execution.objects.filter(parent_id=claims[0].execution_id).values_list("pk", flat=True))
+
+        assert rows_read_by("wake_parents", children=children) <= FEW
+
+    def test_are_begun(self, claims):
+        version = Execution.objects.get(pk=claims[0].execution_id).version
+        calls = [
+            {
+                "id": str(uuid7()),
+                "parent_id": str(claim.execution_id),
+                "parent_node": claim.node_key,
+                "parent_path": claim.path,
+                "fence": claim.fence,
+                "call_key": "k",
+                "graph_id": str(version.graph_id),
+                "version_id": str(version.pk),
+                "inputs": {},
+                "plan_mark": "",
+                "place": place,
+            }
+            for place, claim in enumerate(claims)
+        ]
+
+        assert (
+            rows_read_by(
+                "begin_children", calls=statements.records(calls), parents=[claims[0].execution_id], limit=1000
+            )
+            <= FEW
+        )
 
 
 def records(claims: list[Claim]) -> str:
