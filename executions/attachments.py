@@ -13,6 +13,7 @@ from agentplatform.lib.clock import now
 from agentplatform.lib.masking import Mask
 from blocks.sdk import BlockError, FileContent, FileRef
 from blocks.sdk.files import NewFile
+from executions import failpoints
 from executions.begun import Begun
 from files import storing
 from files.errors import FileGone
@@ -52,10 +53,14 @@ def write(begun: Begun, new: NewFile, *, number: int, mask: Mask) -> FileRef:
         name=mask.text(new.name),
         content_type=mask.text(new.content_type),
         expires_at=now() + timedelta(seconds=new.expires_in_s) if new.expires_in_s else None,
-        execution_id=begun.execution_id,
-        key=_key(begun.idempotency_key, mask.text(new.key) if new.key else str(number)),
-        fence=begun.claim.fence if begun.claim else 0,
+        writer=storing.Writer(
+            begun.execution_id,
+            key=_key(begun.idempotency_key, mask.text(new.key) if new.key else str(number)),
+            fence=begun.claim.fence if begun.claim else 0,
+            attempt=begun.course.attempt,
+        ),
     )
+    failpoints.reach("after_file")
     return FileRef(file_id=file.pk, name=file.name, content_type=file.content_type, size=file.size)
 
 

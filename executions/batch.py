@@ -54,6 +54,8 @@ class Ended:
     #: The attempts before, as far as they are not written yet.
     history: tuple[dict[str, Any], ...] = ()
     children: ChildCosts = NO_CHILDREN
+    #: What it wrote.
+    files: tuple[UUID, ...] = ()
     #: It failed and nothing in the graph deals with that.
     is_fatal: bool = False
     #: The service it asked said when it may be asked again.
@@ -67,6 +69,11 @@ class Ended:
     def is_final(self) -> bool:
         """Say whether the firing will not be begun again."""
         return self.outcome.status in NODE_FINAL
+
+    @property
+    def kept_files(self) -> tuple[UUID, ...]:
+        """Return the files that something may refer to from now on: what it gave, or waits with."""
+        return self.files if self.outcome.status in (NodeStatus.SUCCEEDED, NodeStatus.WAITING) else ()
 
     def postponed(self, delay_s: float) -> Ended:
         """Return this failed attempt as one that is followed by another after so long."""

@@ -50,6 +50,8 @@ class FiringContext:
     #: So many texts it has shown while they were made.
     texts: int = 0
     _calls: Calls | None = None
+    #: Of the files it has written, which are kept if it succeeds.
+    files: list[UUID] = field(default_factory=list)
     _turns: int = 0
     _files: int = 0
 
@@ -206,7 +208,9 @@ class FiringContext:
         """
         self._refuse_inline()
         number, self._files = self._files, self._files + 1
-        return await asking.looked_up(partial(attachments.write, self.begun, new, number=number, mask=self.mask))
+        written = await asking.looked_up(partial(attachments.write, self.begun, new, number=number, mask=self.mask))
+        self.files.append(written.file_id)
+        return written
 
     def _refuse_inline(self) -> None:
         if self.begun.node.block.placement is Placement.INLINE:

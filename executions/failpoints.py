@@ -18,6 +18,7 @@ NAMES = frozenset(
         "before_claim",
         "after_claim",
         "before_effect",
+        "after_file",
         "after_effect",
         "before_settle",
         "inside_settle",

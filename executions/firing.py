@@ -207,6 +207,7 @@ def _ended(
         ended_at=started_at + timedelta(seconds=seconds),
         attempt=attempt,
         children=context.children,
+        files=tuple(context.files),
         is_fatal=status is NodeStatus.FAILED and (is_unpaid or (not node.handles_errors and node.on_error == "fail")),
         retry_after_s=retry_after_s,
         wait=wait if status is NodeStatus.WAITING else None,

@@ -1,14 +1,16 @@
-"""What is kept for a time only: deliveries, whose ids may come again after it, and what became of the times of schedules."""
+"""What is kept for a time only: deliveries, whose ids may come again after it, fires of schedules, and files nobody knows."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import first_id_at
 from executions import statements
+from files import storing
 
 #: Of one statement, so that none holds others up; what is left, the next round removes.
 AT_ONCE, ROUNDS = 500, 200
@@ -27,6 +29,17 @@ def prune_outgoing() -> int:
 def prune_fires() -> int:
     """Remove what became of times that are older than that is kept. Return how many."""
     return _prune("prune_fires", settings.AGENTPLATFORM_KEEP_FIRES_DAYS)
+
+
+def prune_files() -> int:
+    """Remove what attempts wrote that did not succeed, once their executions have ended. Return how many files."""
+    return storing.remove(_left_files)
+
+
+def _left_files(limit: int) -> list[UUID]:
+    with statements.cursor() as cursor:
+        statements.run(cursor, "left_files", limit=limit)
+        return [file_id for (file_id,) in cursor]
 
 
 def _prune(statement: str, days: int) -> int:

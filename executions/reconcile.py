@@ -49,6 +49,7 @@ def keep_going(stop: threading.Event) -> None:
                 patiently(pruning.prune_outgoing)
                 patiently(pruning.prune_fires)
                 patiently(files.prune)
+                patiently(pruning.prune_files)
                 patiently(once.forget_old, StartKey)
                 patiently(once.forget_old, FileKey)
                 upkeep_due_at = time.monotonic() + UPKEEP_EVERY_S

@@ -172,6 +172,7 @@ def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]], *, pays: b
     ran = [record for one, record in written if not one.claim]
     closed = [record for batch in batches for record in batch.closed_records()]
     waits = [one.as_wait_record(ids[batch.execution_id]) for batch in batches for one in batch.ended if one.wait]
+    files = [file_id for batch in batches for one in batch.ended for file_id in one.kept_files]
     with statements.together() as send:
         stand = send("stand", ids=only_rows) if only_rows else None
         settled = [send("settle", ended=portion) for portion in statements.portions(claimed)]
@@ -181,6 +182,8 @@ def _write_rows(batches: Sequence[Batch], ends: list[dict[str, Any]], *, pays: b
             send("close", rows=portion)
         for portion in statements.portions(waits):
             send("suspend", rows=portion)
+        if files:
+            send("keep_files", ids=files)
         finished = send("finish", finished=statements.records(ends)) if ends else None
         unpaid = charging.settle_held(send, amounts) if amounts else None
     if sum(cursor.rowcount for cursor in settled) != len(claimed):

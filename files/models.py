@@ -46,8 +46,11 @@ class File(models.Model):
     execution_id = models.UUIDField(null=True, blank=True, editable=False)
     #: Which firing wrote it, as which of its files: a firing that is repeated writes the same ones.
     key = models.CharField(max_length=300, blank=True, default="", editable=False)
-    #: Of the claim under which it was written: whoever has lost the firing overwrites nothing.
+    #: Of the claim under which it was written, and the attempt: whoever has lost the firing, or was given up, overwrites nothing.
     fence = models.BigIntegerField(default=0, editable=False)
+    attempt = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    #: False: the firing that wrote it has not succeeded yet. If it never does, the file is removed after the end of its execution.
+    is_kept = models.BooleanField(default=True, db_default=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
     #: From then on it is gone; None keeps it.
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -62,6 +65,7 @@ class File(models.Model):
             models.Index(
                 fields=["execution_id"], condition=Q(execution_id__isnull=False), name="files_of_an_execution"
             ),
+            models.Index(fields=["id"], condition=Q(is_kept=False), name="files_not_kept_yet"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["owner", "key"], condition=~Q(key=""), name="a_firing_writes_a_file_once"),

@@ -6,7 +6,8 @@ In the database: nothing is left behind by a write that breaks off, nothing else
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -33,6 +34,16 @@ READ = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes a file, and as which of its files: one attempt of a firing. The file is to be kept once that has succeeded."""
+
+    execution_id: UUID
+    key: str
+    fence: int = 0
+    attempt: int = 0
+
+
 def store(
     pieces: Iterable[bytes],
     *,
@@ -40,14 +51,12 @@ def store(
     name: str,
     content_type: str = "",
     expires_at: datetime | None = None,
-    execution_id: UUID | None = None,
-    key: str = "",
-    fence: int = 0,
+    writer: Writer | None = None,
     file_id: UUID | None = None,
 ) -> File:
     """Keep a file, with this id if one is given.
 
-    One that was written with the same key before is written anew in its place, unless it was under a later fence.
+    What a firing has written before as the same of its files is written anew in its place, unless that was in a later attempt.
 
     Raises:
         FileInvalid: it would expire before it is there.
@@ -63,14 +72,13 @@ def store(
         content_type=known_type(content_type),
         size=0,
         expires_at=expires_at,
-        execution_id=execution_id,
-        key=key,
-        fence=fence,
+        **(asdict(writer) if writer else {}),
+        is_kept=writer is None,
     )
     with transaction.atomic():
         _wait_for_others(owner_id)
-        if key and (before := File.objects.filter(owner_id=owner_id, key=key).first()):
-            if before.fence > fence:
+        if writer and (before := File.objects.filter(owner_id=owner_id, key=writer.key).first()):
+            if (before.fence, before.attempt) > (writer.fence, writer.attempt):
                 return before
             before.chunks.all().delete()
             file.pk, file.created_at = before.pk, before.created_at
@@ -116,14 +124,19 @@ def delete(file: File) -> None:
 
 def prune() -> int:
     """Remove files that have expired. Return how many."""
+    return remove(lambda limit: File.objects.filter(expires_at__lte=now()).values_list("pk", flat=True)[:limit])
+
+
+def remove(find: Callable[[int], Iterable[UUID]]) -> int:
+    """Remove all files that are found, a few at a time. Return how many."""
     removed = 0
     for _ in range(ROUNDS):
-        expired = list(File.objects.filter(expires_at__lte=now()).values_list("pk", flat=True)[:AT_ONCE])
-        if not expired:
+        found = list(find(AT_ONCE))
+        if not found:
             break
         with transaction.atomic():
-            FileChunk.objects.filter(file_id__in=expired).delete()
-            removed += File.objects.filter(pk__in=expired).delete()[0]
+            FileChunk.objects.filter(file_id__in=found).delete()
+            removed += File.objects.filter(pk__in=found).delete()[0]
     return removed
 
 

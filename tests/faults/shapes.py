@@ -11,6 +11,8 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractUser
 
 from blocks import registry
+from blocks.files.read_text import ReadTextFileBlock
+from blocks.files.write_text import WriteTextFileBlock
 from blocks.flow.ask_approval import AskApprovalBlock
 from blocks.sdk import Block
 from executions.engine.spec import LinkSpec, NodeSpec
@@ -145,6 +147,19 @@ def make_asking(owner: AbstractUser | None = None) -> Shape:
         LinkSpec("act", "output", "result", "input"),
     ]
     return published("asking", nodes, links, owner, lambda number: {"result": number}, effects=1)
+
+
+def make_writing(owner: AbstractUser | None = None) -> Shape:
+    """Return a node that writes a file, and one that reads it; it may be cancelled."""
+    nodes = [
+        node("number", "test.input", name="number"),
+        probe("write", WriteTextFileBlock, text="tea"),
+        probe("read", ReadTextFileBlock),
+        node("result", "test.output", name="result"),
+    ]
+    links = [LinkSpec("write", "file", "read", "file"), LinkSpec("read", "text", "result", "input")]
+    also = frozenset({(str(Status.CANCELLED), "")})
+    return published("writing", nodes, links, owner, lambda _: {"result": "tea"}, effects=0, also=also)
 
 
 def make_chain(length: int = 8, owner: AbstractUser | None = None) -> Shape:

@@ -10,10 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
+from executions import pruning, services
 from executions.engine.status import Status
 from executions.models import Execution, NodeExecution
+from files.models import File, FileChunk
 from tests.faults.load import Load
-from tests.faults.shapes import make_chain, make_diamond, make_once, make_one, make_wide
+from tests.faults.shapes import make_chain, make_diamond, make_once, make_one, make_wide, make_writing
 from tests.faults.sound import assert_sound
 from tests.faults.stack import Stack
 from tests.scale import SCALE
@@ -147,6 +149,33 @@ def test_what_may_happen_once_happens_once(stack: Stack, load: Load):
     assert set(stack.sink.counts(load.ids).values()) == {1}
     endings = set(Execution.objects.filter(pk__in=load.ids).values_list("status", flat=True))
     assert endings == {Status.WAITING}
+
+
+def test_a_file_is_there_once_and_only_if_its_firing_says_so(stack: Stack, load: Load):
+    """Whoever writes it dies before that is settled: it is written anew under the same id, or removed where nobody goes on."""
+    shape = make_writing()
+
+    def written() -> File:
+        doomed = stack.worker(f"doomed{len(load.ids)}", failpoint="after_file:kill9:at=1")
+        doomed.wait()
+        (execution_id,) = load.begin(shape)
+        wait_until(lambda: not doomed.is_up, within_s=60, what="The death of whoever has written")
+        return File.objects.get(execution_id=execution_id)
+
+    cancelled = written()
+    services.cancel(Execution.objects.get(pk=cancelled.execution_id))
+    load.wait()
+    again = written()
+    stack.worker("heir")
+
+    assert_sound(load)
+    pruning.prune_files()
+
+    (kept,) = File.objects.filter(execution_id__in=load.ids)
+    assert (kept.pk, kept.is_kept, again.is_kept, cancelled.is_kept) == (again.pk, True, False, False)
+    row = NodeExecution.objects.get(execution_id=again.execution_id, node_key="write")
+    assert (row.attempt, row.outputs["file"][0]["file_id"]) == (2, str(kept.pk))
+    assert not FileChunk.objects.filter(file_id=cancelled.pk).exists()
 
 
 def test_killing_beat_only_delays(stack: Stack, load: Load):

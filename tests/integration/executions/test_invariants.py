@@ -24,6 +24,8 @@ from executions.engine.waits import WaitKind
 from executions.invariants import INVARIANTS, all_parts, check
 from executions.live import reading
 from executions.models import Execution, LiveEvent, NodeExecution, Wait
+from files.models import File
+from files.storing import Writer, store
 from graphs.models import Graph, GraphVersion
 from tests.blocks import node
 from tests.factories import make_execution, make_node_execution, make_published, make_user
@@ -376,6 +378,9 @@ BREAKS: dict[str, list[Callable[[World], str]]] = {
         lambda world: spoil(world.parent, status="FAILED", ended_at=world.born) and str(world.child.pk),
         lambda world: spoil_row(world.parent, 1, status="FAILED", ended_at=world.born) and str(world.child.pk),
     ],
+    "i8_file_is_left_behind": [
+        lambda world: leave_file(world),
+    ],
     "i9_cancelled_with_outputs": [
         lambda world: spoil_row(world.cancelled, 1, outputs='{"output": [1]}'),
     ],
@@ -427,6 +432,17 @@ BREAKS: dict[str, list[Callable[[World], str]]] = {
         lambda world: spoil(world.child, depth=9),
     ],
 }
+
+
+def leave_file(world: World) -> str:
+    """Leave a file of an execution that ended long ago, whose firing has never said that it wrote it."""
+    writer = Writer(world.failed.pk, key="k")
+    file = store([b"x"], owner_id=world.failed.owner_id, name="x", writer=writer)
+    File.objects.filter(pk=file.pk).update(created_at=now() - timedelta(hours=4))
+    spoil(world.failed, ended_at=now() - timedelta(hours=4))
+    return str(file.pk)
+
+
 CASES = [
     pytest.param(part, how, id=f"{part}-{number}")
     for part, ways in BREAKS.items()

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from access.scopes import Scope
 from agentplatform.lib import once
 from agentplatform.lib.clock import now
+from agentplatform.lib.ids import uuid7
 from files import storing
 from files.errors import FileGone
 from files.models import CHUNK_BYTES, File, FileChunk, FileKey
@@ -336,8 +337,9 @@ class TestExpiring:
 
 
 class TestWritingAgain:
-    def write(self, owner: Any, content: bytes, fence: int) -> File:
-        return storing.store([content], owner_id=owner.pk, name="x", key="firing/0", fence=fence)
+    def write(self, owner: Any, content: bytes, fence: int, attempt: int = 1) -> File:
+        writer = storing.Writer(uuid7(), "firing/0", fence, attempt)
+        return storing.store([content], owner_id=owner.pk, name="x", writer=writer)
 
     def test_leaves_one_file_with_the_same_id(self):
         owner = make_user()
@@ -352,6 +354,14 @@ class TestWritingAgain:
         self.write(owner, b"new", 2)
 
         self.write(owner, b"old", 1)
+
+        assert b"".join(storing.read(File.objects.get())) == b"new"
+
+    def test_changes_nothing_for_an_attempt_that_was_given_up(self):
+        owner = make_user()
+        self.write(owner, b"new", 1, attempt=2)
+
+        self.write(owner, b"old", 1, attempt=1)
 
         assert b"".join(storing.read(File.objects.get())) == b"new"
 

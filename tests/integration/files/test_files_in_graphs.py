@@ -10,16 +10,17 @@ import pytest
 from django.db import connection
 
 from blocks import registry
-from blocks.sdk import Block, Placement, Retry
-from executions import own_schedules, services
+from blocks.sdk import Block, BlockError, Placement, Retry
+from executions import own_schedules, pruning, services
 from executions.engine.spec import LinkSpec, NodeSpec
+from executions.engine.status import Status
 from executions.models import Execution, NodeExecution
 from files import storing
 from files.errors import FileNotFound, FileQuotaExceeded
 from files.models import File
 from integrations.providers import ProviderName
 from tests.blocks import AnyInput, AnyOutput
-from tests.factories import make_published, make_user
+from tests.factories import make_execution, make_published, make_user
 from tests.keys import make_credential, new_secret, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -186,6 +187,62 @@ class TestAFileThatABlockWrites:
 
         contents = {file.name: b"".join(storing.read(file)) for file in File.objects.all()}
         assert contents == {"***.txt": b"key=***", "b.bin": b"\xff\x00***"}
+
+
+class WritesLess(Block):
+    """Writes a file, then another in its next attempt; fails so often; or waits."""
+
+    id = "files.writes-less"
+    name = "Write less"
+    description = "Writes another file in each attempt."
+    placement = Placement.IO
+    retry = Retry(attempts=2, delay_s=0.0)
+    input_schema, output_schema = AnyInput, AnyOutput
+    tries = 0
+
+    async def execute(self, input_data: Any) -> AsyncIterator[tuple[str, Any]]:
+        """Write, and do as told."""
+        type(self).tries += 1
+        written = await self.write_file(f"{self.tries}.txt", "x", key=f"{self.tries}")
+        if input_data.input == "wait":
+            await self.wait_for(3600.0)
+        elif self.tries <= input_data.input:
+            raise BlockError("As it was told.")
+        yield "output", written
+
+
+class TestWhatIsLeftBehind:
+    @pytest.mark.parametrize(("fails", "kept"), [(0, ["1.txt"]), (1, ["2.txt"]), (2, [])])
+    def test_is_removed_unless_its_attempt_has_succeeded(self, fails, kept):
+        registry.register(WritesLess)
+        WritesLess.tries = 0
+        started(make_published([NodeSpec("write", WritesLess.id, {"input": fails})], owner=make_user()))
+
+        removed = pruning.prune_files()
+
+        assert (removed, [file.name for file in File.objects.all()]) == (min(fails, 2), kept)
+        assert pruning.prune_files() == 0
+
+    def test_is_not_what_a_wait_may_show(self):
+        registry.register(WritesLess)
+        WritesLess.tries = 0
+        execution, rows = started(
+            make_published([NodeSpec("write", WritesLess.id, {"input": "wait"})], owner=make_user())
+        )
+        assert (rows["write"].status, File.objects.get().is_kept) == ("WAITING", True)
+
+        services.cancel(execution)
+
+        assert pruning.prune_files() == 0
+
+    def test_is_not_what_may_still_be_kept(self):
+        execution = make_execution(status=Status.RUNNING)
+        writer = storing.Writer(execution.pk, key="k")
+        storing.store([b"x"], owner_id=execution.owner_id, name="x", writer=writer)
+
+        assert pruning.prune_files() == 0
+        Execution.objects.all().delete()
+        assert pruning.prune_files() == 1
 
 
 def test_a_text_that_is_written_can_be_read():
