@@ -1,11 +1,13 @@
-"""Entries of the ledger as CSV, line by line: however many there are, one page of them is in memory."""
+"""Entries of the ledger as CSV, page by page: however many there are, one page of them is in memory."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
+from asgiref.sync import sync_to_async
+from django.db import connection
 from django.http import StreamingHttpResponse
 
 from agentplatform.lib.money import MICROCREDITS_PER_CREDIT
@@ -37,21 +39,34 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 def as_download(entries: LedgerEntryQuerySet) -> StreamingHttpResponse:
     """Return entries as a file, which is made while it is read."""
     return StreamingHttpResponse(
-        lines(entries),
+        _lines(entries),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="ledger.csv"'},
     )
 
 
-def lines(entries: LedgerEntryQuerySet) -> Iterator[str]:
-    """Yield the header, then a line for each entry, the newest first."""
+async def _lines(entries: LedgerEntryQuerySet) -> AsyncIterator[str]:
+    """Yield the header, then the lines of one page after the other, the newest entries first."""
+    yield csv.writer(_Echo()).writerow(HEADER)
+    last: int | None = None
+    while True:
+        # Each page on the thread of the request, whose connection is given back: a slow reader holds none.
+        page, last = await sync_to_async(_page)(entries, last)
+        if not page:
+            return
+        yield page
+
+
+def _page(entries: LedgerEntryQuerySet, last: int | None) -> tuple[str, int | None]:
+    """Return the lines of the entries after one, or of the first ones, and which the last of them is."""
+    try:
+        page = list(_after(entries, last))
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()
     writer = csv.writer(_Echo())
-    yield writer.writerow(HEADER)
-    page = list(_after(entries, None))
-    while page:
-        for entry in page:
-            yield writer.writerow([safe(value) for value in _cells(entry)])
-        page = list(_after(entries, page[-1].pk))
+    lines = [writer.writerow([safe(value) for value in _cells(entry)]) for entry in page]
+    return "".join(lines), page[-1].pk if page else None
 
 
 def safe(value: Any) -> str:
@@ -61,7 +76,6 @@ def safe(value: Any) -> str:
 
 
 def _after(entries: LedgerEntryQuerySet, last: int | None) -> LedgerEntryQuerySet:
-    # A page is a statement of its own: nothing stays open in the database while somebody reads slowly.
     older = entries if last is None else entries.filter(pk__lt=last)
     return older.prefetch_related("owner", "debit", "credit").order_by("-id")[:PAGE]
 

@@ -312,7 +312,7 @@ class TestAWholePlatform:
 def said_by(answer: Any) -> str:
     """Return what an answer says, whole."""
     assert answer.status_code == 200, answer
-    return (answer.getvalue() if answer.streaming else answer.content).decode()
+    return (b"".join(answer) if answer.streaming else answer.content).decode()
 
 
 class Monitor:

@@ -122,13 +122,14 @@ class TestLooking:
         assert "Fence" not in told
         assert str(fence) in folded
 
+    @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
     def test_entries_are_exported_as_they_are_searched(self, admin_client, owner):
         ledger.grant(owner.pk, 5, key="k")
         ledger.grant(make_user("bob").pk, 7, key="k")
 
         answer = admin_client.get(at("ledgerentry") + "export/", {"q": "ann"})
 
-        lines = b"".join(answer.streaming_content).decode().splitlines()
+        lines = b"".join(answer).decode().splitlines()
         assert len(lines) == 2
         assert ",ann," in lines[1]
 
