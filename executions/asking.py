@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -52,12 +52,21 @@ def _refuse_too_large(wait: WaitFor) -> None:
 async def looked_up(look: Callable[[], T]) -> T:
     """Look into the database on a thread of its own: nothing may hold the event loop up."""
     loop = asyncio.get_running_loop()
+    return await patiently(lambda: loop.run_in_executor(_asking, _looked, look))
+
+
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask, and ask again after growing pauses while the database is away.
+
+    Raises:
+        django.db.OperationalError: it stayed away for too long.
+    """
     for pause_s in PAUSES_S:
         try:
-            return await loop.run_in_executor(_asking, _looked, look)
+            return await ask()
         except (OperationalError, InterfaceError):
             await asyncio.sleep(pause_s)
-    return await loop.run_in_executor(_asking, _looked, look)
+    return await ask()
 
 
 def _looked(look: Callable[[], Any]) -> Any:

@@ -12,9 +12,11 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 
 from blocks.sdk.sub_graph import SubGraph
 from executions import children, outcomes, services
+from executions.asking import patiently
 from executions.calls import failure_of
 from executions.context import UNDER_WAY
 from executions.engine.status import Status
@@ -94,10 +96,10 @@ class ExecutionManager:
         """
         firing = UNDER_WAY.get()
         owner_id = firing.begun.family.owner_id if firing else self.owner_id
-        execution = await sync_to_async(outcomes.find)(execution_id, node_key, owner_id=owner_id)
+        execution = await _asked(partial(outcomes.find, execution_id, node_key, owner_id=owner_id))
         if firing:
             here = firing.begun.execution_id, firing.begun.node.key
-            if await sync_to_async(outcomes.waits_for)(execution, node_key, here):
+            if await _asked(partial(outcomes.waits_for, execution, node_key, here)):
                 raise WaitsForItself(f"{node_key} can not end before {here[1]} does.")
         return await self._until(
             partial(outcomes.outputs_of_node, execution.pk, node_key), execution.pk, is_bounded=firing is None
@@ -114,12 +116,26 @@ class ExecutionManager:
         """Ask with growing pauses until there is an answer, on a thread; and see to it that the execution goes on."""
         begun_at = relaunched_at = time.monotonic()
         pause_s = SHORTEST_LOOK_S
-        while (answer := await sync_to_async(ask)()) is None:
+        while (answer := await _asked(ask)) is None:
             if is_bounded and time.monotonic() - begun_at > self.timeout_s:
                 raise WaitTimedOut(f"Execution {execution_id} goes on after {self.timeout_s:g} s.")
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * GROWTH, LONGEST_LOOK_S)
             if time.monotonic() - relaunched_at > settings.AGENTPLATFORM_RECONCILE_S:
-                await sync_to_async(outcomes.relaunch_if_idle)(execution_id)
+                await _asked(partial(outcomes.relaunch_if_idle, execution_id))
                 relaunched_at = time.monotonic()
         return answer
+
+
+async def _asked(ask: Callable[[], T]) -> T:
+    """Ask on a thread, and patiently: what is waited for goes on while the database is away for a moment."""
+    return await patiently(lambda: sync_to_async(_with_connection)(ask))
+
+
+def _with_connection(ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except (OperationalError, InterfaceError):
+        # The next try opens another.
+        connection.close()
+        raise
