@@ -93,8 +93,9 @@ class NodeExecution(models.Model):
     class Meta:
         db_table = "executions_nodeexecution"
         indexes = [
+            # Not by the lease: every renewal would have to write all indexes anew.
             models.Index(
-                fields=["lease_expires_at"], condition=Q(status=NodeStatus.RUNNING.value), name="node_executions_leased"
+                fields=["execution"], condition=Q(status=NodeStatus.RUNNING.value), name="node_executions_running"
             ),
             models.Index(
                 fields=["due_at"], condition=Q(status=NodeStatus.PENDING.value), name="node_executions_pending"

@@ -129,6 +129,17 @@ class TestFirings:
     def test_are_renewed(self, claims):
         assert rows_read_by("renew", claims=records(claims), lease=leases.lease()) <= FEW
 
+    def test_are_renewed_without_a_write_to_any_index(self, claims):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT i.indexrelid::regclass::text
+                FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+                WHERE i.indrelid = 'executions_nodeexecution'::regclass AND a.attname = 'lease_expires_at'
+                """
+            )
+            assert cursor.fetchall() == []
+
     def test_are_handed_back(self, claims):
         assert rows_read_by("hand_back", claims=records(claims), pause=timedelta(seconds=1)) <= FEW
 
