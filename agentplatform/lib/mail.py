@@ -86,7 +86,7 @@ class _Dialogue:
                 if letter is not None:
                     await dialogue._hand_in(letter)
                 dialogue.writer.write(b"QUIT\r\n")
-        except (OSError, EOFError, asyncio.LimitOverrunError) as error:
+        except (OSError, EOFError, asyncio.LimitOverrunError, HttpBadAnswer) as error:
             raise _failure(error, host, timeout_s, is_handed_in=bool(dialogue and dialogue.is_handed_in)) from None
         finally:
             if dialogue is not None:
@@ -186,6 +186,8 @@ def _failure(error: Exception, host: str, timeout_s: float, *, is_handed_in: boo
     if is_handed_in:
         return MailUncertain(f"{host} did not say whether it took the mail. It may have been sent.")
     match error:
+        case HttpBadAnswer():
+            return error
         case ssl.SSLError():
             return MailNotSecure(f"{host} does not prove who it is.")
         case TimeoutError():

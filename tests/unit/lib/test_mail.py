@@ -119,7 +119,15 @@ class TestServers:
 
         assert server.taken == []
 
-    @pytest.mark.parametrize(("reply", "code"), [(None, "MAIL_UNCERTAIN"), (b"552 too large\r\n", "MAIL_REFUSED")])
+    @pytest.mark.parametrize(
+        ("reply", "code"),
+        [
+            (None, "MAIL_UNCERTAIN"),
+            (b"Taken, I think\r\n", "MAIL_UNCERTAIN"),
+            (b"2" * 100_000 + b"\r\n", "MAIL_UNCERTAIN"),
+            (b"552 too large\r\n", "MAIL_REFUSED"),
+        ],
+    )
     async def test_that_got_the_text_may_have_sent_it(self, reply: bytes | None, code: str, trusted: Path) -> None:
         with mail_server(trusted, replies={".": reply}) as server:
             assert await code_of(known(server), letter()) == code
