@@ -75,9 +75,15 @@ def client_of(credential: Credential) -> Client:
 
 
 def connect(credential_id: UUID, tokens: Tokens) -> None:
-    """Store what somebody has allowed. Whatever was there before, or is being asked for, counts no more."""
+    """Store what somebody has allowed. Whatever was there before, or is being asked for, counts no more.
+
+    Raises:
+        OAuthNotPossible: the credential was revoked or removed while the provider was asked.
+    """
     with transaction.atomic():
-        Credential.objects.select_for_update().get(pk=credential_id)
+        there = Credential.objects.select_for_update().filter(pk=credential_id, revoked_at__isnull=True)
+        if not there.values_list("pk").first():
+            raise OAuthNotPossible("The credential was revoked or removed meanwhile.")
         before = Grant.objects.filter(credential_id=credential_id).first()
         fields: dict[str, Any] = {
             "tokens": _sealed(tokens.access_token, tokens.refresh_token),

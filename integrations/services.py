@@ -119,8 +119,10 @@ def revoke(credential: Credential) -> Credential:
     """Use a credential no more, from now on within seconds; its secret is destroyed."""
     credential.secret = Sealed({})
     credential.revoked_at = credential.revoked_at or now()
-    credential.save(update_fields=["secret", "revoked_at"])
-    Grant.objects.filter(credential=credential).delete()
+    # Together, and the credential first: whoever is just connecting it holds that lock until its tokens are there, and deleted here.
+    with transaction.atomic():
+        credential.save(update_fields=["secret", "revoked_at"])
+        Grant.objects.filter(credential=credential).delete()
     forget()
     return credential
 

@@ -34,6 +34,7 @@ from integrations.oauth_errors import (
     OAuthRefused,
     OAuthRequestInvalid,
 )
+from integrations.oauth_wire import Tokens
 from tests.factories import make_user
 from tests.keys import make_credential
 from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, OAuthServer, oauth_server, query
@@ -119,6 +120,16 @@ class TestConnecting:
             cursor.execute("SELECT tokens FROM integrations_grant")
             (stored,) = cursor.fetchone()
         assert given["access_token"] not in stored
+
+    @pytest.mark.parametrize("end", [services.revoke, services.remove])
+    def test_keeps_nothing_for_what_was_revoked_or_removed_meanwhile(self, owner, server, end):
+        credential = unconnected(owner, server)
+        end(Credential.objects.get(pk=credential.pk))
+
+        with pytest.raises(OAuthNotPossible):
+            grants.connect(credential.pk, Tokens("late", "later", None))
+
+        assert not Grant.objects.exists()
 
     def test_sends_the_secret_of_the_client_in_the_body_and_the_verifier_with_it(self, owner, server):
         connected(owner, server)
