@@ -17,9 +17,12 @@ class ExecutionsConfig(AppConfig):
         """Make the installation's own blocks known, and what they may reach, before anything is validated or run."""
         from agentplatform.lib import http
         from blocks import registry
+        from executions import file_uses
         from executions.published_prices import write_published
+        from files import uses
         from integrations import turns
 
+        uses.register(file_uses.who_needs)
         turns.configure(redis_url=settings.REDIS_URL)
         http.configure(allowed_private=settings.AGENTPLATFORM_ALLOWED_PRIVATE_HOSTS)
         registry.load_extra(settings.AGENTPLATFORM_EXTRA_BLOCKS)

@@ -15,7 +15,7 @@ from blocks.sdk import BlockError, FileContent, FileRef
 from blocks.sdk.files import NewFile
 from executions import failpoints
 from executions.begun import Begun
-from files import storing
+from files import storing, uses
 from files.errors import FileGone
 from files.models import CHUNK_BYTES, File
 
@@ -30,6 +30,7 @@ def read(begun: Begun, file_id: UUID, *, max_bytes: int | None) -> FileContent:
     file = File.objects.of(begun.family.owner_id).filter(pk=file_id).first()
     if file is None:
         raise FileGone(f"The file {file_id} is not there.")
+    uses.note(begun.execution_id, [file_id])
     most = settings.AGENTPLATFORM_MAX_OUTPUT_BYTES if max_bytes is None else max_bytes
     if file.size > most:
         raise BlockError(

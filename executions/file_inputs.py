@@ -29,6 +29,11 @@ def refuse_unknown(inputs: Mapping[str, Any], owner_id: int, *, path: str = "inp
             raise FileNotFound(path=f"{at}.{ID}")
 
 
+def files_in(inputs: Mapping[str, Any]) -> set[UUID]:
+    """Return the files that inputs refer to, which were looked at before."""
+    return {file_id for _, said in _references(inputs, "") if (file_id := _as_id(said))}
+
+
 def _references(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if is_reference(value):
         yield path, value[ID]

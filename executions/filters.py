@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import django_filters
 from django.core.exceptions import ValidationError
@@ -15,6 +16,7 @@ from agentplatform.lib.ids import first_id_at
 from executions.engine.status import FINAL, NodeStatus, Status
 from executions.engine.waits import WaitKind, WaitStatus
 from executions.models import Execution, NodeExecution, Wait
+from files.models import FileUse
 
 #: Of open waits that fit a filter.
 MOST_FOUND = 1000
@@ -73,6 +75,9 @@ class ExecutionFilter(django_filters.FilterSet):
     )
     parent_execution = django_filters.UUIDFilter(field_name="parent_id", help_text="Its sub-graphs.")
     retried_from = django_filters.UUIDFilter(field_name="retried_from_id", help_text="What went on from it.")
+    file = django_filters.UUIDFilter(
+        method="use_file", help_text="Those that were given it, or have read or written it."
+    )
     created_after = _Moment(method="begin_at", help_text="At this moment or later.")
     created_before = _Moment(method="stop_at", help_text="Earlier than this moment.")
 
@@ -90,6 +95,10 @@ class ExecutionFilter(django_filters.FilterSet):
             waits = waits.filter(owner_id=user.pk)
         # Found first: joined to the executions, all of those might be walked through for a few.
         return executions.filter(pk__in=list(waits.values_list("execution_id", flat=True)[:MOST_FOUND]))
+
+    def use_file(self, executions: QuerySet[Execution], name: str, file_id: UUID) -> QuerySet[Execution]:
+        """Leave out what does not use a file."""
+        return executions.filter(pk__in=FileUse.objects.filter(file_id=file_id).values("execution_id"))
 
     # An id is also a time of birth: asked that way, only the partitions of these months are read.
 

@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError as BrokerUnreachable
 from agentplatform.lib import once
 from agentplatform.lib.clock import now
 from agentplatform.lib.partitions import ensure_months
-from executions import admission, endings, failpoints, launch, pruning, statements, stopping, waits
+from executions import admission, endings, failpoints, file_uses, launch, pruning, statements, stopping, waits
 from executions.engine.segments import CPU_QUEUE, DEFAULT_QUEUE
 from executions.errors import DurationExceeded
 from executions.models import Execution, LiveEvent, NodeExecution, StartKey
@@ -50,6 +50,7 @@ def keep_going(stop: threading.Event) -> None:
                 patiently(pruning.prune_fires)
                 patiently(files.prune)
                 patiently(pruning.prune_files)
+                patiently(file_uses.forget_old)
                 patiently(once.forget_old, StartKey)
                 patiently(once.forget_old, FileKey)
                 upkeep_due_at = time.monotonic() + UPKEEP_EVERY_S

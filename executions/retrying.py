@@ -15,7 +15,7 @@ from django.db import transaction
 from agentplatform.lib.errors import AppError
 from agentplatform.lib.ids import uuid7
 from blocks.sdk import Effects
-from executions import admission, affording, budgets, history, keys, statements
+from executions import admission, affording, budgets, file_uses, history, keys, statements
 from executions.engine.items import Outcome, Path
 from executions.engine.money import BudgetScope
 from executions.engine.plan import Plan, PlanNode
@@ -170,7 +170,8 @@ def retry(
     with transaction.atomic():
         if budget is not None:
             budgets.limit(BudgetScope.EXECUTION, new.pk, budget, owner_id=owner_id)
-        admission.enter(new)
+        with file_uses.noted(new):
+            admission.enter(new)
         _take_over(new, execution.pk, prepared)
     return new
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from agentplatform.lib.ids import uuid7
-from executions import admission, affording, budgets, keys, outbox
+from executions import admission, affording, budgets, file_uses, keys, outbox
 from executions.engine.money import BudgetScope
 from executions.errors import VersionNotPublished, WaitTimedOut
 from executions.estimates import estimate
@@ -71,7 +71,8 @@ def start(
         if budget_microcredits is not None:
             # Before the execution, which may be sent as soon as it is written.
             budgets.limit(BudgetScope.EXECUTION, execution.pk, budget_microcredits, owner_id=owner_id)
-        admission.enter(execution, is_alone=is_alone)
+        with file_uses.noted(execution):
+            admission.enter(execution, is_alone=is_alone)
         return execution
 
 

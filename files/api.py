@@ -23,7 +23,7 @@ from agentplatform.lib.etags import Removable
 from files import storing
 from files.errors import FileInvalid
 from files.models import File, FileKey, FileQuerySet
-from files.serializers import AskFileSerializer, FileSerializer
+from files.serializers import AskFileSerializer, FileSerializer, RemoveFileSerializer
 from files.serving import download
 from files.uploading import FormParser
 
@@ -35,9 +35,17 @@ class FileFilter(django_filters.FilterSet):
     sha256 = django_filters.CharFilter(help_text="Of the content, in hexadecimal.")
     execution = django_filters.UUIDFilter(field_name="execution_id", help_text="The one that wrote them.")
 
+    used_by = django_filters.UUIDFilter(
+        method="use_by", help_text="An execution that was given them, or has read or written them."
+    )
+
     class Meta:
         model = File
         fields: list[str] = []
+
+    def use_by(self, files: FileQuerySet, name: str, execution_id: UUID) -> FileQuerySet:
+        """Leave out what an execution does not use."""
+        return files.used_by(execution_id)
 
 
 @extend_schema(tags=["files"])
@@ -84,8 +92,15 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
     def _find(self, file_id: UUID) -> File | None:
         return self.get_queryset().filter(pk=file_id).first()
 
+    @extend_schema(parameters=[RemoveFileSerializer])
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Remove it. One that an execution uses which has not ended is removed by force only."""
+        return super().destroy(request, *args, **kwargs)
+
     def perform_destroy(self, instance: Any) -> None:
-        storing.delete(instance)
+        asked = RemoveFileSerializer(data=self.request.query_params)
+        asked.is_valid(raise_exception=True)
+        storing.delete(instance, force=asked.validated_data["force"])
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, "Its content.")})
     @action(detail=True, filter_backends=[], pagination_class=None)

@@ -37,6 +37,14 @@ class FileNotFound(AppError):
     hint = "Name one that is yours, as GET /api/v1/files/ lists them."
 
 
+class FileInUse(AppError):
+    """An execution that has not ended uses the file."""
+
+    code = "FILE_IN_USE"
+    status = 409
+    hint = "Wait for its end, or cancel it. With ?force=true the file is deleted all the same, and whatever needs it then fails."
+
+
 class FileGone(AppError):
     """The file is not there any more: it was deleted, it has expired, or it never was its owner's."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -30,6 +31,10 @@ class FileQuerySet(models.QuerySet["File"]):
     def of(self, owner_id: int) -> FileQuerySet:
         """Return what an owner still has: an expired file is gone at once, whenever it is cleaned away."""
         return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now()), owner_id=owner_id)
+
+    def used_by(self, execution_id: UUID) -> FileQuerySet:
+        """Return what an execution was given, or has read or written."""
+        return self.filter(pk__in=FileUse.objects.filter(execution_id=execution_id).values("file_id"))
 
 
 class File(models.Model):
@@ -106,3 +111,21 @@ class FileKey(OnceKey):
             models.UniqueConstraint(fields=["file_id"], name="a_file_has_one_key"),
         ]
         indexes = [models.Index(fields=["created_at"], name="file_keys_by_time")]
+
+
+class FileUse(models.Model):
+    """That an execution uses a file: it was given it, or has read or written it. Outlives the file, but not the execution."""
+
+    id = models.BigAutoField(primary_key=True)
+    file_id = models.UUIDField()
+    execution_id = models.UUIDField()
+
+    class Meta:
+        db_table = "files_fileuse"
+        constraints = [
+            models.UniqueConstraint(fields=["file_id", "execution_id"], name="an_execution_uses_a_file_once"),
+        ]
+        indexes = [models.Index(fields=["execution_id"], name="uses_of_an_execution")]
+
+    def __str__(self) -> str:
+        return f"{self.file_id} {self.execution_id}"

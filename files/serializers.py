@@ -32,3 +32,11 @@ class AskFileSerializer(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(
         required=False, help_text="When it is deleted; without it, it is kept until somebody deletes it."
     )
+
+
+class RemoveFileSerializer(serializers.Serializer[Any]):
+    """How a file is to be removed."""
+
+    force = serializers.BooleanField(
+        default=False, help_text="Also if an execution uses it that has not ended; what needs it then fails."
+    )

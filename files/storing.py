@@ -18,6 +18,7 @@ from django.db.models import Sum
 from agentplatform.lib import prepared
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import uuid7
+from files import uses
 from files.errors import FileGone, FileInvalid, FileQuotaExceeded, FileTooLarge
 from files.models import CHUNK_BYTES, File, FileChunk
 from files.naming import known_type, shown_name
@@ -86,6 +87,8 @@ def store(
         others = File.objects.filter(owner_id=owner_id).exclude(pk=file.pk)
         left = settings.AGENTPLATFORM_MAX_OWNED_FILE_BYTES - int(others.aggregate(size=Sum("size"))["size"] or 0)
         file.save()
+        if writer:
+            uses.note(writer.execution_id, [file.pk])
         _write(file, pieces, left)
         file.save(update_fields=["size", "sha256"])
     return file
@@ -115,9 +118,17 @@ def read_chunk(file: File, number: int) -> bytes:
     return bytes(row[0])
 
 
-def delete(file: File) -> None:
-    """Remove a file and its content."""
+def delete(file: File, *, force: bool = False) -> None:
+    """Remove a file and its content.
+
+    Raises:
+        FileInUse: an execution that has not ended uses it, and it is not forced.
+    """
     with transaction.atomic():
+        # Whoever starts with it meanwhile comes first, or finds it gone.
+        list(File.objects.select_for_update().filter(pk=file.pk).values_list("pk"))
+        if not force:
+            uses.refuse_needed(file.pk)
         FileChunk.objects.filter(file_id=file.pk).delete()
         File.objects.filter(pk=file.pk).delete()
 

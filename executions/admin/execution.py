@@ -36,6 +36,7 @@ MOST_FOUND = 1000
 RELATED = {
     "parent_id__exact": "Sub-graphs of one execution",
     "retried_from_id__exact": "What went on from one execution",
+    "file": "Executions that use one file",
 }
 
 
@@ -52,6 +53,20 @@ class CreatedFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
         span = self.spans.get(self.value() or "")
         return found(queryset, created_after=(now() - span).isoformat()) if span else queryset
+
+
+class FileFilter(admin.SimpleListFilter):
+    """By a file, to whose page this belongs: offered only where one is named."""
+
+    title = "file"
+    parameter_name = "file"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        named = request.GET.get("file")
+        return [(named, "One file")] if named else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
+        return found(queryset, file=self.value())
 
 
 class ExecutionList(ChangeList):
@@ -72,7 +87,7 @@ class ExecutionAdmin(RetryPage):
 
     list_display = ["what", "shown_status", "owner", "shown_created", "shown_duration", "tokens", "cost"]
     list_display_links = ["what"]
-    list_filter = ["status", StandingFilter, CreatedFilter]
+    list_filter = ["status", StandingFilter, CreatedFilter, FileFilter]
     list_prefetch_related = ("version__graph", "owner")
     search_fields = ["graph__name"]
     search_help_text = "Id, graph or owner"

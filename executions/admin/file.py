@@ -16,8 +16,10 @@ from django.utils.html import format_html
 from unfold.decorators import display
 
 from executions.admin.shown import WindowAdmin, as_id, shown_moment
-from files.models import File
+from files.models import File, FileUse
 from files.serving import download
+
+LINK = '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>'
 
 
 @admin.register(File)
@@ -30,7 +32,7 @@ class FileAdmin(WindowAdmin):
     search_help_text = "Id, execution, name in full, or SHA-256"
     sortable_by: list[str] = []
     fieldsets: Any = [
-        (None, {"fields": ["name", "content", "owner", "shown_type", "shown_size", "written_by"]}),
+        (None, {"fields": ["name", "content", "owner", "shown_type", "shown_size", "written_by", "used_by"]}),
         (None, {"fields": ["shown_created", "shown_end"]}),
         ("Technical", {"classes": ["collapse"], "fields": ["id", "digest"]}),
     ]
@@ -45,7 +47,8 @@ class FileAdmin(WindowAdmin):
         self, request: HttpRequest, queryset: QuerySet[File], search_term: str
     ) -> tuple[QuerySet[File], bool]:
         if id_ := as_id(search_term):
-            return queryset.filter(Q(pk=id_) | Q(execution_id=id_)), False
+            uses = FileUse.objects.filter(execution_id=id_).values("file_id")
+            return queryset.filter(Q(pk=id_) | Q(pk__in=uses)), False
         if term := search_term.strip():
             return queryset.filter(Q(name=term) | Q(sha256=term.lower())), False
         return queryset, False
@@ -84,9 +87,14 @@ class FileAdmin(WindowAdmin):
         if file.execution_id is None:
             return "uploaded"
         address = reverse("admin:executions_execution_change", args=[file.execution_id])
-        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">an execution</a>', address)
+        return format_html(LINK, address, "an execution")
+
+    @display(description="Used by")
+    def used_by(self, file: File) -> str:
+        address = f"{reverse('admin:executions_execution_changelist')}?file={file.pk}"
+        return format_html(LINK, address, "the executions that were given it, or have read or written it")
 
     @display(description="Content")
     def content(self, file: File) -> str:
         address = reverse("admin:files_file_content", args=[file.pk])
-        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">Download</a>', address)
+        return format_html(LINK, address, "Download")

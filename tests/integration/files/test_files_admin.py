@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from files import storing
-from tests.factories import make_user
+from files import storing, uses
+from tests.factories import make_execution, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +52,21 @@ def test_finds_by_name_and_nothing_by_its_part(client):
     found = [len(client.get(AT, {"q": term}).context["cl"].result_list) for term in ("tea.txt", "tea")]
 
     assert found == [1, 0]
+
+
+def test_leads_to_the_executions_that_use_it_and_back(client):
+    execution, other = make_execution(), make_execution()
+    file = storing.store([b"x"], owner_id=execution.owner_id, name="tea.txt")
+    uses.note(execution.pk, [file.pk])
+
+    page = client.get(f"{AT}{file.pk}/change/").content.decode()
+    found = client.get("/admin/executions/execution/", {"file": str(file.pk)})
+
+    assert f"/admin/executions/execution/?file={file.pk}" in page
+    assert "Executions that use one file" in found.content.decode()
+    assert [one.pk for one in found.context["cl"].result_list] == [execution.pk]
+    listed = {one.pk: client.get(AT, {"q": str(one.pk)}).context["cl"].result_list for one in (execution, other)}
+    assert {pk: len(files) for pk, files in listed.items()} == {execution.pk: 1, other.pk: 0}
 
 
 def test_changes_nothing(client):

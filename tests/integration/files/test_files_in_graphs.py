@@ -8,24 +8,28 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from rest_framework.test import APIClient
 
+from agentplatform.lib.errors import AppError
 from blocks import registry
 from blocks.sdk import Block, BlockError, Placement, Retry
-from executions import own_schedules, pruning, services
+from executions import file_uses, own_schedules, pruning, services
 from executions.engine.spec import LinkSpec, NodeSpec
 from executions.engine.status import Status
 from executions.models import Execution, NodeExecution
 from files import storing
 from files.errors import FileNotFound, FileQuotaExceeded
-from files.models import File
+from files.models import File, FileUse
 from integrations.providers import ProviderName
 from tests.blocks import AnyInput, AnyOutput
-from tests.factories import make_execution, make_published, make_user
+from tests.factories import make_execution, make_key, make_published, make_user
+from tests.integration.executions.races import at_once
 from tests.keys import make_credential, new_secret, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 UNKNOWN = "01a2051a-6cc5-735c-ab08-5a6fc6e7e4f9"
+FILES = "/api/v1/files/"
 
 
 class WritesTwo(Block):
@@ -64,6 +68,14 @@ class WritesKey(Block):
         await self.write_file(f"{key}.txt", f"key={key}")
         await self.write_file("b.bin", b"\xff\x00" + key.encode())
         yield "output", 1
+
+
+def client_of(owner: Any) -> APIClient:
+    return APIClient(headers={"Authorization": f"Bearer {make_key(owner)}"})
+
+
+def uses_of(file: File) -> list[Any]:
+    return list(FileUse.objects.filter(file_id=file.pk).values_list("execution_id", flat=True))
 
 
 def reading(owner: Any) -> Any:
@@ -131,7 +143,7 @@ class TestAnInput:
         file = storing.store([b"x"], owner_id=owner.pk, name="x")
         version = reading(owner)
         execution = services.start(version_id=version.pk, owner_id=owner.pk, inputs={"doc": {"file_id": str(file.pk)}})
-        storing.delete(file)
+        storing.delete(file, force=True)
 
         assert run(execution)["read"].error_code == "FILE_GONE"
 
@@ -209,6 +221,117 @@ class WritesLess(Block):
         elif self.tries <= input_data.input:
             raise BlockError("As it was told.")
         yield "output", written
+
+
+class TestWhoUsesAFile:
+    def test_is_whoever_was_given_it_or_has_read_or_written_it(self):
+        owner = make_user()
+        file = storing.store([b"x"], owner_id=owner.pk, name="x")
+        given, _ = started(reading(owner), {"doc": {"file_id": str(file.pk)}})
+        constant = NodeSpec("read", "read-text-file-block", {"file": {"file_id": str(file.pk)}})
+        read, _ = started(make_published([constant], owner=owner))
+        wrote, _ = started(writing(owner, "tea"))
+        client = client_of(owner)
+
+        users = client.get("/api/v1/executions/", {"file": str(file.pk), "page_size": 1}).data
+
+        assert [one["id"] for one in users["results"]] == [str(read.pk)]
+        assert [one["id"] for one in client.get(users["next"]).data["results"]] == [str(given.pk)]
+        used = {one.pk: client.get(FILES, {"used_by": str(one.pk)}).data["results"] for one in (given, read, wrote)}
+        assert {pk: sorted(file["name"] for file in files) for pk, files in used.items()} == {
+            given.pk: ["x"],
+            read.pk: ["x"],
+            wrote.pk: ["a.txt", "b.bin"],
+        }
+        written = used[wrote.pk][0]["id"]
+        assert [one["id"] for one in client.get("/api/v1/executions/", {"file": written}).data["results"]] == [
+            str(wrote.pk)
+        ]
+
+    def test_is_nobody_elses_business(self):
+        owner = make_user()
+        file = storing.store([b"x"], owner_id=owner.pk, name="x")
+        execution, _ = started(reading(owner), {"doc": {"file_id": str(file.pk)}})
+        other = client_of(make_user())
+
+        assert other.get("/api/v1/executions/", {"file": str(file.pk)}).data["results"] == []
+        assert other.get(FILES, {"used_by": str(execution.pk)}).data["results"] == []
+
+    def test_is_forgotten_with_the_month_of_the_execution(self):
+        owner = make_user()
+        file = storing.store([b"x"], owner_id=owner.pk, name="x")
+        version = reading(owner)
+        old, _ = started(version, {"doc": {"file_id": str(file.pk)}})
+        started(version, {"doc": {"file_id": str(file.pk)}})
+        assert file_uses.forget_old() == 0
+
+        Execution.objects.filter(pk=old.pk).delete()
+
+        assert (file_uses.forget_old(), FileUse.objects.count()) == (1, 1)
+
+
+class TestDeletingAFile:
+    def test_is_refused_while_an_execution_uses_it_that_has_not_ended(self):
+        owner = make_user()
+        file = storing.store([b"x"], owner_id=owner.pk, name="x")
+        version = reading(owner)
+        execution = services.start(version_id=version.pk, owner_id=owner.pk, inputs={"doc": {"file_id": str(file.pk)}})
+        client = client_of(owner)
+
+        refused = client.delete(f"{FILES}{file.pk}/")
+
+        assert (refused.status_code, refused.data["code"]) == (409, "FILE_IN_USE")
+        assert str(execution.pk) in refused.data["message"]
+        assert run(execution)["read"].status == "SUCCEEDED"
+        assert client.delete(f"{FILES}{file.pk}/").status_code == 204
+
+    def test_can_be_forced(self):
+        owner = make_user()
+        file = storing.store([b"x"], owner_id=owner.pk, name="x")
+        version = reading(owner)
+        execution = services.start(version_id=version.pk, owner_id=owner.pk, inputs={"doc": {"file_id": str(file.pk)}})
+        client = client_of(owner)
+
+        answers = [client.delete(f"{FILES}{file.pk}/?force={said}").status_code for said in ("false", "?", "true")]
+
+        assert answers == [409, 400, 204]
+        assert run(execution)["read"].error_code == "FILE_GONE"
+
+    def test_leaves_what_has_ended_as_it_is(self):
+        owner = make_user()
+        execution, _ = started(writing(owner, "tea"))
+        file = File.objects.get(name="a.txt")
+
+        storing.delete(file)
+
+        row = NodeExecution.objects.get(execution_id=execution.pk)
+        assert row.outputs["output"][0] == {
+            "file_id": str(file.pk),
+            "name": "a.txt",
+            "content_type": "application/octet-stream",
+            "size": 5,
+        }
+        assert [one.pk for one in Execution.objects.filter(pk__in=uses_of(file))] == [execution.pk]
+
+    def test_and_starting_with_it_come_one_after_the_other(self):
+        owner = make_user()
+        version = reading(owner)
+
+        def race(number: int) -> str:
+            try:
+                if number % 2:
+                    storing.delete(file)
+                else:
+                    inputs = {"doc": {"file_id": str(file.pk)}}
+                    services.start(version_id=version.pk, owner_id=owner.pk, inputs=inputs)
+            except AppError as error:
+                return error.code
+            return "DONE"
+
+        for _ in range(5):
+            file = storing.store([b"x"], owner_id=owner.pk, name="x")
+            told = at_once(2, race)
+            assert told in (["DONE", "FILE_IN_USE"], ["FILE_NOT_FOUND", "DONE"])
 
 
 class TestWhatIsLeftBehind:

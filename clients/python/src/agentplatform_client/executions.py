@@ -53,15 +53,16 @@ def find(
     status: str | Sequence[str] | None = None,
     graph: Id | None = None,
     version: Id | None = None,
+    file: Id | None = None,
     created_after: datetime | None = None,
     created_before: datetime | None = None,
     page_size: int | None = None,
 ) -> Call[PaginatedExecutionList]:
-    """Find executions, newest first; `Client.each` goes through all pages."""
+    """Find executions, newest first; `Client.each` goes through all pages. Of a `file`: those that use it."""
     params = _filter(
         status=status, graph=graph, version=version, created_after=created_after, created_before=created_before
     )
-    return Call("GET", at("executions"), params=params | given(page_size=page_size))
+    return Call("GET", at("executions"), params=params | given(file=file and str(file), page_size=page_size))
 
 
 def with_all(

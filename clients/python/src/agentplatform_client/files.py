@@ -13,9 +13,12 @@ Id = str | UUID
 UNKNOWN_TYPE = "application/octet-stream"
 
 
-def find(*, name: str | None = None, sha256: str | None = None, execution: Id | None = None) -> Call[PaginatedFileList]:
-    """Find files, newest first: by name in full, by content, by the execution that wrote them."""
-    return Call("GET", at("files"), params=given(name=name, sha256=sha256, execution=execution and str(execution)))
+def find(
+    *, name: str | None = None, sha256: str | None = None, execution: Id | None = None, used_by: Id | None = None
+) -> Call[PaginatedFileList]:
+    """Find files, newest first: by name in full, by content, by the execution that wrote them, or that uses them."""
+    ids = given(execution=execution and str(execution), used_by=used_by and str(used_by))
+    return Call("GET", at("files"), params=given(name=name, sha256=sha256) | ids)
 
 
 def get(file: Id) -> Call[File]:
@@ -42,6 +45,6 @@ def content(file: Id) -> Call[bytes]:
     return Call("GET", at("files", file, "content"), is_bytes=True)
 
 
-def delete(file: Id) -> Call[None]:
-    """Remove one, at once and for good."""
-    return Call("DELETE", at("files", file))
+def delete(file: Id, *, force: bool = False) -> Call[None]:
+    """Remove one, at once and for good; by force also if an execution uses it that has not ended."""
+    return Call("DELETE", at("files", file), params={"force": "true"} if force else {})

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from agentplatform_client import files
 from agentplatform_client.cli import codes
+from agentplatform_client.cli.naming import id_of
 from agentplatform_client.cli.nouns import Columns, Noun, as_moment, field, lines_of, moment
 from agentplatform_client.cli.printing import Printer
 from agentplatform_client.client import Client
@@ -36,7 +37,8 @@ def declare(noun: Noun) -> None:
     kept.add_argument("--idempotency-key", metavar="KEY", help="with the same one, the same file is kept once")
     got = noun.add("download", "Write the content of one to a file that is not there yet.", _download, takes_id=True)
     got.add_argument("path", metavar="PATH", type=Path, nargs="?", help="where to (default: its name, here)")
-    noun.add_act("delete", "Remove one, at once and for good.", files.delete)
+    removed = noun.add("delete", "Remove one, at once and for good.", _delete, takes_id=True)
+    removed.add_argument("--force", action="store_true", help="also if an execution uses it that has not ended")
 
 
 def _upload(client: Client, asked: Namespace, printer: Printer) -> int:
@@ -55,6 +57,12 @@ def _upload(client: Client, asked: Namespace, printer: Printer) -> int:
     except OSError as error:
         raise UsageError(f"{asked.path} can not be read: {error.strerror}.") from None
     printer.result(kept, [kept["id"]])
+    return codes.SUCCEEDED
+
+
+def _delete(client: Client, asked: Namespace, printer: Printer) -> int:
+    client.do(files.delete(id_of(asked.id, "file"), force=asked.force))
+    printer.note("delete: done.")
     return codes.SUCCEEDED
 
 
