@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from access.models import ApiKey
 from access.scopes import Scope
+from agentplatform.lib.asking import AskSerializer, IdField, TextField
 
 
 class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
@@ -55,18 +56,20 @@ class MeSerializer(serializers.Serializer[Any]):
     key = ApiKeySerializer(allow_null=True, help_text="The key that asks; null for somebody who is logged in.")
 
 
-class AskApiKeySerializer(serializers.Serializer[Any]):
+class AskApiKeySerializer(AskSerializer[Any]):
     """What a key is to open."""
 
-    name = serializers.CharField(max_length=100)
+    shown = frozenset(ApiKeySerializer.Meta.fields)
+
+    name = TextField(max_length=100)
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=[scope.value for scope in Scope]), allow_empty=False
     )
-    graph = serializers.UUIDField(
+    graph = IdField(
         required=False, allow_null=True, default=None, help_text="It opens this graph of yours and its executions only."
     )
     networks = serializers.ListField(
-        child=serializers.CharField(max_length=50),
+        child=TextField(max_length=50),
         required=False,
         default=list,
         max_length=50,

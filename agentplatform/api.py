@@ -92,10 +92,12 @@ def _describe(error: Exception, response: Response) -> dict[str, Any]:
 
 
 HINTS = {
+    400: "Send a body that is what its `Content-Type` says.",
     401: "Send the header `Authorization: Bearer <your API key>`.",
     403: "Ask an administrator for the permission.",
     404: "It does not exist, or it belongs to somebody else.",
     405: "The address is right, the method is not: see /api/docs/.",
+    406: "Leave out the header `Accept`, or take `application/json`.",
     413: "Send less at once; the operator sets the limit with AGENTPLATFORM_MAX_OUTPUT_BYTES.",
     415: "Send JSON, with the header `Content-Type: application/json`; a file as `multipart/form-data`.",
     429: "Wait for as long as the header Retry-After says.",

@@ -8,8 +8,9 @@ from inspect import iscoroutinefunction
 from typing import Any
 from uuid import uuid4
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
 from django.middleware.gzip import GZipMiddleware
 from django.utils.decorators import sync_and_async_middleware
 
@@ -36,6 +37,20 @@ def name_requests(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpR
         return _told(request, get_response(request), name)
 
     return answer
+
+
+class SameAgain(HttpResponsePermanentRedirect):
+    """Leads to another address, to be asked the same there: a POST stays a POST and keeps its body."""
+
+    def __init__(self, address: str) -> None:
+        text = "The address ends with a slash: what you sent was not looked at, send it there.\n"
+        super().__init__(address, preserve_request=True, content=text, content_type="text/plain; charset=utf-8")
+
+
+class SlashMiddleware(CommonMiddleware):
+    """Leads whoever leaves out the slash at the end to where it is."""
+
+    response_redirect_class = SameAgain
 
 
 class GzipMiddleware(GZipMiddleware):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, TooManyFieldsSent, TooManyFilesSent
 from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase, JsonResponse
 from django.views import defaults
 
@@ -31,6 +31,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
         return _problem(400, "BAD_REQUEST", message, hint)
     if is_page:
         return defaults.bad_request(request, exception)
+    if isinstance(exception, TooManyFieldsSent | TooManyFilesSent):
+        return _problem(
+            400, "BAD_REQUEST", "The form has far too many fields.", "Send the fields that there are, each once."
+        )
     return _problem(400, "BAD_REQUEST", "The request can not be read.", "Check its address and its headers.")
 
 

@@ -9,6 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
 from agentplatform.lib import etags
+from agentplatform.lib.asking import WithoutSlips
 
 PROBLEM = {
     "type": "object",
@@ -68,7 +69,11 @@ METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
 
 class TaggedSchema(AutoSchema):
-    """Describes the headers of what can be edited, and that a filter has something to say."""
+    """Describes the headers of what can be edited, that a filter has something to say, and that a body has no other fields."""
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> dict[str, Any]:
+        described: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        return described | {"additionalProperties": False} if isinstance(serializer, WithoutSlips) else described
 
     def _get_filter_parameters(self) -> list[dict[str, Any]]:
         parameters: list[dict[str, Any]] = super()._get_filter_parameters()

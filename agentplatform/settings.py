@@ -61,7 +61,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "agentplatform.middleware.GzipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "agentplatform.middleware.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -416,6 +416,8 @@ LOGGING = {
         "celery.worker.strategy": {"level": "WARNING"},  # two lines for each message would cost more than the message
         "celery.app.trace": {"level": "WARNING"},
         "django.security.DisallowedHost": {"filters": ["line_only"]},  # twenty lines for each request of a scanner
+        "django.security.TooManyFieldsSent": {"filters": ["line_only"]},  # likewise
+        "django.security.TooManyFilesSent": {"filters": ["line_only"]},
     },
     "root": {
         "handlers": ["stderr"],

@@ -202,6 +202,8 @@ def _excluded(plan: Plan, ask: Ask) -> frozenset[str]:
         raise RetryInvalid("There are no new inputs.", path="inputs")
     if ask.mode is not Mode.FROM_NODE:
         return frozenset()
+    if ask.node is None:
+        raise RetryInvalid("It says no node to go on from.", path="node", hint="Give the key of one of its nodes.")
     if ask.node not in plan.index_of:
         raise RetryInvalid(
             f"The graph has no node {ask.node!r}.", path="node", hint="Give the key of one of its nodes."

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from agentplatform.lib.asking import AskSerializer
 from files.models import File
 
 
@@ -25,7 +26,7 @@ class FileSerializer(serializers.ModelSerializer[File]):
         read_only_fields = fields
 
 
-class AskFileSerializer(serializers.Serializer[Any]):
+class AskFileSerializer(AskSerializer[Any]):
     """A file to be kept. Its name and its type are those that the form gives."""
 
     file = serializers.FileField(allow_empty_file=True, max_length=None)

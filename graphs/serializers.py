@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agentplatform.lib.asking import AskSerializer
 from graphs import services
 from graphs.documents import GraphModel
 from graphs.models import Graph, GraphVersion
@@ -34,7 +35,7 @@ class GraphSerializer(serializers.ModelSerializer[Graph]):
         read_only_fields = fields
 
 
-class NumberSerializer(serializers.Serializer[Any]):
+class NumberSerializer(AskSerializer[Any]):
     """Which version."""
 
     version = serializers.IntegerField(min_value=1, max_value=2**31 - 1)

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agentplatform.lib.asking import AskSerializer, TextField
 from integrations.models import HIGHEST_RATE, KINDS, LOWEST_RATE, MOST_CONCURRENT, Credential
 from integrations.providers import ALL
 from integrations.services import LONGEST_SECRET, MOST_HOSTS
@@ -76,12 +77,10 @@ class _OwnGroupField(serializers.SlugRelatedField[Group]):
         return Group.objects.filter(user=self.context["request"].user.pk)
 
 
-class _WritableSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=200)
-    base_url = serializers.CharField(max_length=500, required=False, allow_blank=True)
-    allowed_hosts = serializers.ListField(
-        child=serializers.CharField(max_length=300), max_length=MOST_HOSTS, required=False
-    )
+class _WritableSerializer(AskSerializer[Any]):
+    name = TextField(max_length=200)
+    base_url = TextField(max_length=500, required=False, allow_blank=True)
+    allowed_hosts = serializers.ListField(child=TextField(max_length=300), max_length=MOST_HOSTS, required=False)
     group = _OwnGroupField(slug_field="name", required=False, allow_null=True)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
     max_concurrent = serializers.IntegerField(
@@ -114,7 +113,9 @@ class AddSerializer(_WritableSerializer):
 class ChangeSerializer(_WritableSerializer):
     """What is changed of a credential; a secret that is given takes the place of the old one."""
 
-    name = serializers.CharField(max_length=200, required=False)
+    shown = frozenset(CredentialSerializer.Meta.fields)
+
+    name = TextField(max_length=200, required=False)
     secret = SecretField(required=False)
 
 

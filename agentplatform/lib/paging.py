@@ -16,6 +16,9 @@ class PagesById(CursorPagination):
 
     page_size = 50
     max_page_size = 200
+    invalid_cursor_message = (
+        "This cursor leads to no page: take the address in `next` as it is, or begin again without it."
+    )
     page_size_query_param = "page_size"
     #: Reads an id, and raises `ValueError` for what is none.
     read_id: ClassVar[Callable[[str], Any]] = UUID

@@ -6,13 +6,14 @@ from typing import Any
 
 from rest_framework import serializers
 
+from agentplatform.lib.asking import AskSerializer
 from executions.bulk import MOST, USUAL
 from executions.engine.status import Status
 from executions.serializers.executions import NodeErrorSerializer
 from executions.serializers.webhooks import StrictBooleanField
 
 
-class BulkSerializer(serializers.Serializer[Any]):
+class BulkSerializer(AskSerializer[Any]):
     """How to go about it."""
 
     preview = StrictBooleanField(default=False, help_text="Only say how many there are.")

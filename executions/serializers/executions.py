@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from agentplatform.lib.asking import AskSerializer, IdField, TextField
 from agentplatform.lib.money import show
 from blocks.sdk import Effects
 from executions import admission
@@ -24,11 +25,11 @@ from executions.triggers import started_by
 WAITS_SHOWN = 20
 
 
-class StartSerializer(serializers.Serializer[Any]):
+class StartSerializer(AskSerializer[Any]):
     """What to execute: the latest published version of a graph, or one version; and what to give it."""
 
-    graph = serializers.UUIDField(required=False, help_text="Its latest published version is executed.")
-    version = serializers.UUIDField(required=False, help_text="This published version is executed.")
+    graph = IdField(required=False, help_text="Its latest published version is executed.")
+    version = IdField(required=False, help_text="This published version is executed.")
     inputs = serializers.DictField(
         child=serializers.JSONField(allow_null=True), required=False, help_text="The graph's inputs by name."
     )
@@ -52,7 +53,7 @@ class StartSerializer(serializers.Serializer[Any]):
         return attrs
 
 
-class RetrySerializer(serializers.Serializer[Ask]):
+class RetrySerializer(AskSerializer[Ask]):
     """How to go on from an ended execution."""
 
     mode = serializers.ChoiceField(
@@ -60,7 +61,7 @@ class RetrySerializer(serializers.Serializer[Ask]):
         default=Mode.FAILED.value,
         help_text="`failed`: what failed or never ran. `from_node`: one node and what follows. `inputs`: what other inputs change.",
     )
-    node = serializers.CharField(required=False, max_length=64, help_text="The key of a node, for `from_node`.")
+    node = TextField(required=False, max_length=64, help_text="The key of a node, for `from_node`.")
     inputs = serializers.DictField(
         child=serializers.JSONField(allow_null=True),
         required=False,

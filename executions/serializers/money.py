@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from agentplatform.lib.asking import AskSerializer, TextField, WithoutSlips
 from agentplatform.lib.money import show
 from executions.engine.money import MOST_MICROCREDITS, BudgetPeriod, BudgetScope
 from executions.estimates import Basis
@@ -68,13 +69,13 @@ class BalanceSerializer(serializers.Serializer[Balance]):
         return _amount(balance.available_microcredits)
 
 
-class BudgetSerializer(serializers.ModelSerializer[Budget]):
+class BudgetSerializer(WithoutSlips, serializers.ModelSerializer[Budget]):
     """A limit to what something of yours may cost."""
 
     scope = serializers.ChoiceField(
         choices=[scope.value for scope in BudgetScope], help_text="What is limited, with all that it starts."
     )
-    scope_id = serializers.CharField(
+    scope_id = TextField(
         max_length=64, default="", allow_blank=True, help_text="The id of your graph or execution; else nothing."
     )
     period = serializers.ChoiceField(
@@ -108,8 +109,10 @@ class BudgetSerializer(serializers.ModelSerializer[Budget]):
         validators: list[Any] = []
 
 
-class LimitSerializer(serializers.Serializer[Any]):
+class LimitSerializer(AskSerializer[Any]):
     """Another limit; without one it stays as it is."""
+
+    shown = frozenset(BudgetSerializer.Meta.fields)
 
     limit_microcredits = serializers.IntegerField(
         required=False, min_value=0, max_value=MOST_MICROCREDITS, help_text="Millionths of a US dollar."

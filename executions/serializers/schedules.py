@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agentplatform.lib.asking import AskSerializer, IdField, TextField
 from executions import admission
 from executions.engine.calendar import ScheduleKind
 from executions.engine.money import MOST_MICROCREDITS
@@ -99,9 +100,9 @@ class ScheduleDetailSerializer(ScheduleSerializer):
         return MomentSerializer(coming(schedule), many=True).data
 
 
-class _Timing(serializers.Serializer[Any]):
+class _Timing(AskSerializer[Any]):
     kind = serializers.ChoiceField(choices=KINDS, help_text="By what it goes: `cron`, `every_s`, or once, by `at`.")
-    cron = serializers.CharField(
+    cron = TextField(
         required=False,
         allow_blank=True,
         max_length=200,
@@ -113,7 +114,7 @@ class _Timing(serializers.Serializer[Any]):
         allow_null=True,
         help_text="The one time; of an interval, the time that it counts from. Without an offset it is of the schedule's zone.",
     )
-    timezone = serializers.CharField(required=False, max_length=64, help_text="As IANA names it: `Europe/Berlin`.")
+    timezone = TextField(required=False, max_length=64, help_text="As IANA names it: `Europe/Berlin`.")
 
 
 class PreviewSerializer(_Timing):
@@ -123,8 +124,8 @@ class PreviewSerializer(_Timing):
 
 
 class _Settings(_Timing):
-    name = serializers.CharField(max_length=200)
-    version = serializers.UUIDField(
+    name = TextField(max_length=200)
+    version = IdField(
         required=False, allow_null=True, help_text="This version is started; else the newest published one."
     )
     inputs = serializers.DictField(child=serializers.JSONField(allow_null=True), required=False)
@@ -155,15 +156,17 @@ class _Settings(_Timing):
 class ScheduleAskSerializer(_Settings):
     """A new schedule of one of your graphs."""
 
-    graph = serializers.UUIDField()
+    graph = IdField()
     is_paused = StrictBooleanField(required=False)
 
 
 class ScheduleChangeSerializer(_Settings):
     """What of a schedule can be changed. Pausing is done at `pause/` and `resume/`."""
 
+    shown = frozenset(ScheduleDetailSerializer.Meta.fields)
+
     kind = serializers.ChoiceField(choices=KINDS, required=False)
-    name = serializers.CharField(max_length=200, required=False)
+    name = TextField(max_length=200, required=False)
 
 
 class FireSerializer(serializers.ModelSerializer[Fire]):

@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agentplatform.lib.asking import AskSerializer, IdField, TextField
 from executions.engine.outgoing import KINDS, OutgoingEvent
 from executions.models import OutgoingDelivery, Subscription
 from executions.models.subscription import MAX_EVENT, MAX_URL
@@ -17,12 +18,12 @@ from executions.serializers.webhooks import StrictBooleanField
 
 
 @extend_schema_field({"type": "string", "enum": [*KINDS, *OutgoingEvent]})
-class EventField(serializers.CharField):
+class EventField(TextField):
     """An event that is told, or a kind of them."""
 
 
 @extend_schema_field({"type": "string", "pattern": "^https?://", "minLength": 1, "maxLength": MAX_URL})
-class AddressField(serializers.CharField):
+class AddressField(TextField):
     """An address to send to."""
 
 
@@ -78,10 +79,10 @@ class NewSubscriptionSerializer(SubscriptionSerializer):
         read_only_fields = fields
 
 
-class SubscriptionAskSerializer(serializers.Serializer[Any]):
+class SubscriptionAskSerializer(AskSerializer[Any]):
     """A new subscription."""
 
-    name = serializers.CharField(max_length=MAX_NAME)
+    name = TextField(max_length=MAX_NAME)
     url = AddressField(
         max_length=MAX_URL, help_text="Where to send to: a public https address, or a private one the operator allows."
     )
@@ -90,7 +91,7 @@ class SubscriptionAskSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="Such as `execution.failed`, or a kind, such as `approval`. Empty: everything is told.",
     )
-    graph = serializers.UUIDField(
+    graph = IdField(
         required=False, allow_null=True, help_text="Only what happens to its executions is told. Null: to all of yours."
     )
     is_enabled = StrictBooleanField(required=False, help_text="While it is off, nothing is told, later neither.")
@@ -99,11 +100,13 @@ class SubscriptionAskSerializer(serializers.Serializer[Any]):
 class SubscriptionChangeSerializer(SubscriptionAskSerializer):
     """What of a subscription can be changed."""
 
-    name = serializers.CharField(max_length=MAX_NAME, required=False)
+    shown = frozenset(SubscriptionSerializer.Meta.fields)
+
+    name = TextField(max_length=MAX_NAME, required=False)
     url = AddressField(max_length=MAX_URL, required=False)
 
 
-class SubscriptionRotateSerializer(serializers.Serializer[Any]):
+class SubscriptionRotateSerializer(AskSerializer[Any]):
     """Another secret for a subscription."""
 
     overlap_s = serializers.IntegerField(
@@ -118,7 +121,7 @@ class SubscriptionRotateSerializer(serializers.Serializer[Any]):
         return {"overlap": timedelta(seconds=attrs["overlap_s"])}
 
 
-class ResendSerializer(serializers.Serializer[Any]):
+class ResendSerializer(AskSerializer[Any]):
     """What to send once more."""
 
     since = serializers.DateTimeField(help_text="What was given up at this moment or later.")

@@ -6,12 +6,13 @@ from typing import Any
 
 from rest_framework import serializers
 
+from agentplatform.lib.asking import AskSerializer, IdField
 from executions.engine.money import MOST_MICROCREDITS
 from executions.serializers.executions import NodeErrorSerializer
 from executions.trials import USUAL_BUDGET_MICROCREDITS
 
 
-class TrialAskSerializer(serializers.Serializer[Any]):
+class TrialAskSerializer(AskSerializer[Any]):
     """What to give the block; nothing runs its own examples."""
 
     inputs = serializers.DictField(
@@ -20,7 +21,7 @@ class TrialAskSerializer(serializers.Serializer[Any]):
         help_text="By pin. Left out: its own examples are run.",
     )
     credentials = serializers.DictField(
-        child=serializers.UUIDField(), default=dict, help_text="By provider, the id of a credential that you may use."
+        child=IdField(), default=dict, help_text="By provider, the id of a credential that you may use."
     )
     effects = serializers.BooleanField(default=False, help_text="It may act on the outside world.")
     budget_microcredits = serializers.IntegerField(

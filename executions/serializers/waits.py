@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from agentplatform.lib.asking import AskSerializer, TextField
 from executions.models import Wait
 from executions.serializers.webhooks import StrictBooleanField
 from executions.waits import MAX_COMMENT, MAX_EVENT, UNCHANGED, Reply
@@ -82,7 +83,7 @@ class WaitDetailSerializer(WaitSerializer):
         read_only_fields = fields
 
 
-class ReplySerializer(serializers.Serializer[Reply]):
+class ReplySerializer(AskSerializer[Reply]):
     """An answer."""
 
     approved = StrictBooleanField(required=False, help_text="Yes or no. Only for approvals.")
@@ -92,7 +93,7 @@ class ReplySerializer(serializers.Serializer[Reply]):
     data = serializers.JSONField(  # type: ignore[assignment]
         required=False, allow_null=True, help_text="The data as it shall go on, where it may be changed."
     )
-    comment = serializers.CharField(required=False, allow_blank=True, max_length=MAX_COMMENT)
+    comment = TextField(required=False, allow_blank=True, max_length=MAX_COMMENT)
 
     def create(self, validated_data: dict[str, Any]) -> Reply:
         """Return what is answered."""
@@ -104,10 +105,10 @@ class ReplySerializer(serializers.Serializer[Reply]):
         )
 
 
-class EventSerializer(serializers.Serializer[Any]):
+class EventSerializer(AskSerializer[Any]):
     """Something that has happened."""
 
-    name = serializers.CharField(max_length=MAX_EVENT)
+    name = TextField(max_length=MAX_EVENT)
     payload = serializers.JSONField(required=False, allow_null=True, default=None)
 
 

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.reverse import reverse
 
+from agentplatform.lib.asking import AskSerializer, IdField, TextField
 from executions.models import Delivery, Webhook
 from executions.own_webhooks import LONGEST_OVERLAP, OVERLAP
 from integrations import providers
@@ -32,7 +33,7 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 @extend_schema_field({"type": "string", "enum": SENDERS})
-class SenderField(serializers.CharField):
+class SenderField(TextField):
     """A provider that sends webhooks."""
 
 
@@ -88,19 +89,19 @@ class NewWebhookSerializer(WebhookSerializer):
         read_only_fields = fields
 
 
-class _Settings(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=200)
+class _Settings(AskSerializer[Any]):
+    name = TextField(max_length=200)
     events = serializers.ListField(
-        child=serializers.CharField(max_length=200),
+        child=TextField(max_length=200),
         required=False,
         help_text="What else comes is ignored: `issues` takes `issues.opened` too. Empty: everything is taken.",
     )
     mapping = serializers.DictField(
-        child=serializers.CharField(allow_blank=True, trim_whitespace=False),
+        child=TextField(allow_blank=True, trim_whitespace=False),
         required=False,
         help_text="By input of the graph: a JSON pointer into the payload, or `header:` and a name.",
     )
-    event_name = serializers.CharField(
+    event_name = TextField(
         required=False,
         allow_blank=True,
         max_length=200,
@@ -112,10 +113,10 @@ class _Settings(serializers.Serializer[Any]):
 class WebhookAskSerializer(_Settings):
     """A new webhook: of one of your graphs, signed by a scheme or as a provider signs."""
 
-    graph = serializers.UUIDField(help_text="Its latest published version is started.")
+    graph = IdField(help_text="Its latest published version is started.")
     scheme = serializers.ChoiceField(choices=SCHEMES, required=False, help_text="How deliveries are signed.")
     provider = SenderField(required=False, help_text="Instead of a scheme: who sends, such as `github`.")
-    secret = serializers.CharField(
+    secret = TextField(
         required=False,
         write_only=True,
         max_length=LONGEST_SECRET,
@@ -141,13 +142,15 @@ class WebhookAskSerializer(_Settings):
 class WebhookChangeSerializer(_Settings):
     """What of a webhook can be changed."""
 
-    name = serializers.CharField(max_length=200, required=False)
+    shown = frozenset(WebhookSerializer.Meta.fields)
+
+    name = TextField(max_length=200, required=False)
 
 
-class RotateSerializer(serializers.Serializer[Any]):
+class RotateSerializer(AskSerializer[Any]):
     """Another secret for a webhook."""
 
-    secret = serializers.CharField(
+    secret = TextField(
         required=False, write_only=True, max_length=LONGEST_SECRET, trim_whitespace=False, help_text="Else one is made."
     )
     overlap_s = serializers.IntegerField(
@@ -162,14 +165,12 @@ class RotateSerializer(serializers.Serializer[Any]):
         return {"secret": attrs.get("secret", ""), "overlap": timedelta(seconds=attrs["overlap_s"])}
 
 
-class TrySerializer(serializers.Serializer[Any]):
+class TrySerializer(AskSerializer[Any]):
     """What to send to a webhook, to see what it makes of it."""
 
-    sample = serializers.CharField(required=False, max_length=100, help_text="The name of a sample of its scheme.")
+    sample = TextField(required=False, max_length=100, help_text="The name of a sample of its scheme.")
     payload = serializers.JSONField(required=False, allow_null=True, help_text="Instead of a sample.")
-    event = serializers.CharField(
-        required=False, max_length=200, help_text="What has happened, where a header says it."
-    )
+    event = TextField(required=False, max_length=200, help_text="What has happened, where a header says it.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a request that names both or neither."""

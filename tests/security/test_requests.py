@@ -101,9 +101,73 @@ def test_s14_nobody_sets_what_is_not_theirs_to_set(client, version, field):
 
     answer = client.post(EXECUTIONS, asked, format="json")
 
-    execution = Execution.objects.get()
-    assert answer.status_code == 202
-    assert (execution.owner, execution.status) == (version.graph.owner, "QUEUED")
+    assert answer.status_code == 400
+    assert [(one["path"], one["code"]) for one in answer.data["errors"]] == [(field, "UNKNOWN")]
+    assert not Execution.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "wrong"),
+    [
+        ("executions", {"graph": 5}, "graph"),
+        ("webhooks", {"name": 5}, "name"),
+        ("webhooks", {"mapping": {"name": 5}}, "mapping.name"),
+        ("schedules", {"timezone": 5}, "timezone"),
+        ("schedules", {"cron": 5.5}, "cron"),
+        ("subscriptions", {"url": 5}, "url"),
+        ("subscriptions", {"events": [5]}, "events.0"),
+        ("credentials", {"name": 5}, "name"),
+        ("credentials", {"allowed_hosts": [5]}, "allowed_hosts.0"),
+        ("budgets", {"scope_id": 5}, "scope_id"),
+        ("budgets", {"graph": "x"}, "graph"),
+        ("api-keys", {"expires": "2027-01-01"}, "expires"),
+        ("events", {"name": 5}, "name"),
+    ],
+)
+def test_a_number_is_no_text_and_a_slip_is_no_field(client, path, asked, wrong):
+    answer = client.post(f"/api/v1/{path}/", asked, format="json")
+
+    assert answer.status_code == 400
+    assert wrong in [one["path"] for one in answer.data["errors"]]
+
+
+@pytest.mark.parametrize("path", ["schedules", "webhooks", "subscriptions", "credentials"])
+def test_what_was_shown_may_be_sent_back(client, version, path):
+    kinds = {
+        "schedules": {"graph": str(version.graph_id), "kind": "interval", "every_s": 3600, "inputs": {"name": "x"}},
+        "webhooks": {"graph": str(version.graph_id)},
+        "subscriptions": {"url": "https://example.com/hook"},
+        "credentials": {"provider": "openai", "kind": "api_key", "secret": {"api_key": "sk-abcdefghijklmnop"}},
+    }
+    made = client.post(f"/api/v1/{path}/", {"name": "a", **kinds[path]}, format="json").data
+    shown = client.get(f"/api/v1/{path}/{made['id']}/").data
+
+    answer = client.patch(f"/api/v1/{path}/{made['id']}/", {**shown, "name": "b"}, format="json")
+
+    assert (answer.status_code, answer.data.get("name")) == (200, "b")
+
+
+def test_who_leaves_out_the_slash_is_led_to_it_with_what_they_send(client):
+    answer = client.post(EXECUTIONS.rstrip("/"), {}, format="json")
+
+    assert (answer.status_code, answer["Location"]) == (308, EXECUTIONS)
+    assert b"ends with a slash" in answer.content
+
+
+def test_a_form_with_far_too_many_fields_takes_one_line_of_the_log(client, caplog):
+    answer = client.post("/api/v1/files/", {f"field{number}": "x" for number in range(1100)}, format="multipart")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "BAD_REQUEST")
+    assert "fields" in answer.json()["message"]
+    (line,) = [record for record in caplog.records if record.name == "django.security.TooManyFieldsSent"]
+    assert line.exc_info is None
+
+
+def test_a_cursor_that_nobody_gave_says_how_to_begin_again(client):
+    answer = client.get(EXECUTIONS + "?cursor=zz")
+
+    assert answer.status_code == 404
+    assert "begin again" in answer.data["message"]
 
 
 def test_s14_only_declared_inputs_are_taken(client, version):

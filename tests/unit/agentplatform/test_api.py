@@ -63,6 +63,8 @@ def test_a_wrong_request_lists_each_field_by_path():
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
+        (exceptions.ParseError(), 400, "PARSE_ERROR"),
+        (exceptions.NotAcceptable(), 406, "NOT_ACCEPTABLE"),
         (exceptions.NotAuthenticated(), 401, "NOT_AUTHENTICATED"),
         (exceptions.AuthenticationFailed(), 401, "AUTHENTICATION_FAILED"),
         (PermissionDenied(), 403, "PERMISSION_DENIED"),
