@@ -32,14 +32,19 @@ def prune_fires() -> int:
 
 
 def prune_files() -> int:
-    """Remove what attempts wrote that did not succeed, once their executions have ended. Return how many files."""
-    return storing.remove(_left_files)
+    """Remove what attempts wrote that did not succeed, once their executions have ended, and what is older than it is kept.
 
+    What somebody uses who has not ended stays. Return how many files were removed.
+    """
+    days = settings.AGENTPLATFORM_KEEP_WRITTEN_FILES_DAYS
+    before = first_id_at(now() - timedelta(days=days)) if days else UUID(int=0)
 
-def _left_files(limit: int) -> list[UUID]:
-    with statements.cursor() as cursor:
-        statements.run(cursor, "left_files", limit=limit)
-        return [file_id for (file_id,) in cursor]
+    def find(limit: int) -> list[UUID]:
+        with statements.cursor() as cursor:
+            statements.run(cursor, "prune_files", before=before, limit=limit)
+            return [file_id for (file_id,) in cursor]
+
+    return storing.remove(find)
 
 
 def _prune(statement: str, days: int) -> int:

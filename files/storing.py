@@ -142,10 +142,10 @@ def remove(find: Callable[[int], Iterable[UUID]]) -> int:
     """Remove all files that are found, a few at a time. Return how many."""
     removed = 0
     for _ in range(ROUNDS):
-        found = list(find(AT_ONCE))
-        if not found:
-            break
         with transaction.atomic():
+            found = list(find(AT_ONCE))
+            if not found:
+                break
             FileChunk.objects.filter(file_id__in=found).delete()
             removed += File.objects.filter(pk__in=found).delete()[0]
     return removed

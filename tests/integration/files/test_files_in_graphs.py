@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
+from agentplatform.lib.clock import now
 from agentplatform.lib.errors import AppError
+from agentplatform.lib.ids import first_id_at
 from blocks import registry
 from blocks.sdk import Block, BlockError, Placement, Retry
 from executions import file_uses, own_schedules, pruning, services
 from executions.engine.spec import LinkSpec, NodeSpec
 from executions.engine.status import Status
 from executions.models import Execution, NodeExecution
-from files import storing
+from files import storing, uses
 from files.errors import FileNotFound, FileQuotaExceeded
 from files.models import File, FileUse
 from integrations.providers import ProviderName
@@ -366,6 +370,29 @@ class TestWhatIsLeftBehind:
         assert pruning.prune_files() == 0
         Execution.objects.all().delete()
         assert pruning.prune_files() == 1
+
+
+class TestWhatIsOld:
+    def test_goes_if_an_execution_has_written_it_and_none_needs_it(self, settings):
+        owner = make_user()
+        started(writing(owner, "tea"))
+        storing.store([b"x"], owner_id=owner.pk, name="uploaded")
+        going = make_execution(status=Status.RUNNING)
+        uses.note(going.pk, [File.objects.get(name="b.bin").pk])
+        # As if all of them had been written long ago: an id is also the time of birth.
+        for file in File.objects.all():
+            old = first_id_at(now() - timedelta(days=31)).int + file.pk.int % 2**62
+            FileUse.objects.filter(file_id=file.pk).update(file_id=UUID(int=old))
+            with connection.cursor() as cursor:
+                cursor.execute("DELETE FROM files_chunk WHERE file_id = %s", [file.pk])
+                cursor.execute("UPDATE files_file SET id = %s WHERE id = %s", [UUID(int=old), file.pk])
+
+        removed = []
+        for days in (0, 32, 30):
+            settings.AGENTPLATFORM_KEEP_WRITTEN_FILES_DAYS = days
+            removed.append(pruning.prune_files())
+
+        assert (removed, sorted(file.name for file in File.objects.all())) == ([0, 0, 1], ["b.bin", "uploaded"])
 
 
 def test_a_text_that_is_written_can_be_read():
