@@ -20,8 +20,8 @@ from rest_framework.serializers import BaseSerializer
 
 from access.models import ApiKey
 from agentplatform.lib import once
-from agentplatform.lib.paging import PagesById
 from executions import services
+from executions.api.pages import PagesOfValues
 from executions.asked_version import asked_version
 from executions.filters import ExecutionFilter, NodeExecutionFilter
 from executions.models import Execution, ExecutionQuerySet, NodeExecution
@@ -40,12 +40,6 @@ IDEMPOTENCY_KEY = once.parameter("execution")
 #: Read what is asked for, and show what was. Made once: they keep nothing of a request, and their fields take longer to make than to use.
 ASKED = StartSerializer()
 JUST_ASKED_FOR = ExecutionDetailSerializer(context={"was_asked_for": True})
-
-
-class OldestFirst(PagesById):
-    """Pages by id, in the order in which things began."""
-
-    ordering = "id"
 
 
 @extend_schema(tags=["executions"])
@@ -165,7 +159,7 @@ class NodeExecutionViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[NodeEx
 
     scopes: ClassVar = {"read": "executions:read"}
     filterset_class = NodeExecutionFilter
-    pagination_class = OldestFirst
+    pagination_class = PagesOfValues
     serializer_class = NodeExecutionSerializer
     queryset = NodeExecution.objects.none()
 

@@ -15,7 +15,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.serializers import BaseSerializer
 
 from executions import waits
-from executions.api.executions import OldestFirst
+from executions.api.pages import OldestFirst
 from executions.filters import ApprovalFilter, WaitFilter
 from executions.models import Execution, Wait, WaitQuerySet
 from executions.serializers.waits import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from secrets import token_urlsafe
 
 import pytest
 from django.core.management import call_command
@@ -13,6 +14,7 @@ from rest_framework.test import APIClient
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import first_id_at, uuid7
 from executions.admin.standing import found
+from executions.api import pages
 from executions.engine.spec import LinkSpec
 from executions.engine.status import NodeStatus, Status
 from executions.engine.waits import WaitKind
@@ -385,8 +387,32 @@ class TestNodes:
         for number in range(20):
             make_node_execution(execution, "name", item_path=[number])
 
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             api.get(at(execution, "nodes/"))
+
+    def test_come_in_smaller_pages_where_they_hold_much(self, api, version, monkeypatch):
+        monkeypatch.setattr(pages, "PAGE_BYTES", 50_000)
+        execution = make_execution(version)
+        made = [
+            make_node_execution(execution, "name", item_path=[number], outputs={"output": [token_urlsafe(size)]})
+            for number, size in enumerate([20_000, 5_000, 60_000, 10, 20_000])
+        ]
+
+        forwards = list(every_page(api, at(execution, "nodes/"), "next"))
+        backwards = list(every_page(api, forwards[-1].data["previous"], "previous"))
+
+        sizes = [len(ids(page)) for page in forwards]
+        assert sizes == [2, 1, 2]
+        assert [one for page in forwards for one in ids(page)] == [str(firing.pk) for firing in made]
+        assert [ids(page) for page in backwards] == [ids(page) for page in forwards[1::-1]]
+        assert forwards[0].data["results"][1]["outputs"] == made[1].outputs
+
+
+def every_page(api, address, which):
+    """Yield the pages of a list one after the other, from an address on."""
+    while address:
+        yield (page := api.get(address))
+        address = page.data[which]
 
 
 def test_the_schema_has_no_gaps():
