@@ -70,37 +70,20 @@ def publish(graph: Graph) -> GraphVersion:
         NothingToPublish: there is neither a draft nor a version.
     """
     with transaction.atomic(durable=True):
-        # The lock of the graph is what numbers wait for.
-        locked = Graph.objects.select_for_update().get(pk=graph.pk)
-        latest = locked.versions.published().first()
-        draft = locked.versions.drafts().first()
-        if draft is None:
-            if latest is None:
-                raise NothingToPublish
-            return latest
-        document = GraphModel.load(draft)
-        if problems := problems_of(document, owner_id=locked.owner_id):
-            raise GraphInvalid(problems)
-        checksum = document.checksum()
-        if latest is not None and latest.checksum == checksum:
-            draft.delete()
-            return latest
-        _keep_facts(draft)
-        draft.number = (latest.number or 0) + 1 if latest else 1
-        draft.checksum, draft.published_at = checksum, now()
-        draft.save(update_fields=["number", "checksum", "published_at"])
-    return draft
+        return _publish(_locked(graph))
 
 
 def roll_back(graph: Graph, number: int) -> GraphVersion:
-    """Publish what an earlier version says as the next one. A draft there is gives way to it.
+    """Publish what an earlier version says as the next one. A draft there is gives way to it, or stays where that can not be.
 
     Raises:
         GraphNotFound: there is no such version.
         GraphInvalid: it can not be published any more; all problems are listed.
     """
-    save_draft(graph, GraphModel.load(find_version(graph, number)))
-    return publish(graph)
+    with transaction.atomic(durable=True):
+        locked = _locked(graph)
+        save_draft(locked, GraphModel.load(find_version(locked, number)))
+        return _publish(locked)
 
 
 def archive(graph: Graph) -> None:
@@ -118,6 +101,32 @@ def find_version(graph: Graph, number: int) -> GraphVersion:
     if version is None:
         raise GraphNotFound(f"The graph {graph.name!r} has no version {number}.", hint="List its versions.")
     return version
+
+
+def _locked(graph: Graph) -> Graph:
+    """Return a graph with its lock, which numbers wait for, and whoever saves a draft."""
+    return Graph.objects.select_for_update().get(pk=graph.pk)
+
+
+def _publish(locked: Graph) -> GraphVersion:
+    latest = locked.versions.published().first()
+    draft = locked.versions.drafts().first()
+    if draft is None:
+        if latest is None:
+            raise NothingToPublish
+        return latest
+    document = GraphModel.load(draft)
+    if problems := problems_of(document, owner_id=locked.owner_id):
+        raise GraphInvalid(problems)
+    checksum = document.checksum()
+    if latest is not None and latest.checksum == checksum:
+        draft.delete()
+        return latest
+    _keep_facts(draft)
+    draft.number = (latest.number or 0) + 1 if latest else 1
+    draft.checksum, draft.published_at = checksum, now()
+    draft.save(update_fields=["number", "checksum", "published_at"])
+    return draft
 
 
 def _keep_facts(draft: GraphVersion) -> None:

@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from graphs import services
 from graphs.documents import GraphModel
 from graphs.models import Graph
+from tests.factories import remove_block
 from tests.integration.graphs.drawings import data, document, make_graph, make_published, make_user
 
 pytestmark = pytest.mark.django_db
@@ -279,6 +280,17 @@ class TestVersions:
         assert (answer.status_code, answer.data["number"]) == (200, 3)
         assert api.get(address(graph, "diff"), {"before": 1, "after": 3}).data["diff"] == ""
         assert api.post(address(graph, "rollback"), {"version": 9}, format="json").status_code == 404
+
+    def test_keep_the_draft_where_one_can_not_be_rolled_back_to(self, api, graph):
+        drawn = document()
+        drawn.nodes[0].title = "Still being drawn"
+        services.save_draft(graph, drawn)
+        remove_block(services.find_version(graph, 1).pk)
+
+        answer = api.post(address(graph, "rollback"), {"version": 1}, format="json")
+
+        assert (answer.status_code, answer.data["code"]) == (422, "GRAPH_INVALID")
+        assert services.drawn_version(graph).nodes.get(key=drawn.nodes[0].id).title == "Still being drawn"
 
 
 def test_a_graph_is_put_away_and_stays(api, owner):
