@@ -74,15 +74,6 @@ def _step(address: str, kind: str, where: str) -> Step:
     return kind, where
 
 
-def name_of(address: str) -> str:
-    """Return the name of the pin without the steps.
-
-    Raises:
-        BadPinName: the address is malformed.
-    """
-    return parse(address).name
-
-
 def drill(value: Any, pin: Pin) -> Any:
     """Return the part of `value` that the steps of `pin` lead to, or `MISSING`."""
     for kind, where in pin.steps:

@@ -135,17 +135,6 @@ def _keep_facts(draft: GraphVersion) -> None:
         draft.nodes.filter(block_id=block_id).update(facts=BlockFacts.of(registry.get(block_id)).as_data())
 
 
-def import_document(*, owner_id: Any, text: str | bytes, syntax: Syntax) -> Graph:
-    """Make a graph out of a text of JSON or YAML. Nothing in it is run or contacted.
-
-    Raises:
-        DocumentRefused: it is not such a text, or is too large or too deep.
-        GraphInvalid: its form is wrong.
-        OwnerNotFound: there is no such user.
-    """
-    return create(owner_id=owner_id, document=documents.parse(text, syntax))
-
-
 def export_document(graph: Graph, *, syntax: Syntax, number: int | None = None) -> str:
     """Return a version of `graph` as text: the one with this number, else what is drawn now.
 

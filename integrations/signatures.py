@@ -121,12 +121,6 @@ def sign(
     return named | {"X-Webhook-Timestamp": time, "X-Webhook-Signature": signature}
 
 
-def signed_time(body: bytes, headers: Headers, scheme: str) -> str:
-    """Return the time that was signed; nothing if the sender signs none."""
-    signed = SCHEMES[SignatureScheme(scheme)].read(body, headers)
-    return (signed.time if signed else None) or ""
-
-
 def new_secret(scheme: str) -> str:
     """Return a random secret in the form that senders of this scheme expect; nothing where the sender makes it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import uuid_utils.compat
@@ -11,11 +11,6 @@ import uuid_utils.compat
 def uuid7() -> UUID:
     """Return a new UUID of version 7 (RFC 9562): 48 bits of milliseconds, then randomness."""
     return uuid_utils.compat.uuid7()
-
-
-def born_at(id_: UUID) -> datetime:
-    """Return the moment a version 7 id was made, to the millisecond, in UTC."""
-    return datetime.fromtimestamp((id_.int >> 80) / 1000, tz=UTC)
 
 
 def first_id_at(moment: datetime) -> UUID:

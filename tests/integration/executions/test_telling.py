@@ -11,7 +11,6 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils.timezone import now
 
-from agentplatform.lib.ids import born_at
 from executions import own_subscriptions, services, stopping
 from executions.engine.outgoing import OutgoingEvent
 from executions.engine.status import Status
@@ -20,6 +19,7 @@ from executions.models import Delivery, Execution, OutgoingDelivery, Subscriptio
 from graphs.models import GraphVersion
 from tests.blocks import node
 from tests.factories import make_execution, make_published
+from tests.ids import born_at
 from tests.receiver import subscribe
 from tests.webhooks import make_sender
 

@@ -149,7 +149,7 @@ def test_an_exported_graph_is_imported_as_the_same(syntax):
     graph = make_graph()
 
     text = services.export_document(graph, syntax=syntax)
-    again = services.import_document(owner_id=graph.owner_id, text=text, syntax=syntax)
+    again = services.create(owner_id=graph.owner_id, document=documents.parse(text, syntax))
 
     assert services.export_document(again, syntax=syntax) == text
     assert again.pk != graph.pk

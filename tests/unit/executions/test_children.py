@@ -7,8 +7,9 @@ from uuid import RFC_4122
 
 import pytest
 
-from agentplatform.lib.ids import born_at, uuid7
+from agentplatform.lib.ids import uuid7
 from executions.children import Call, Caller, child_id
+from tests.ids import born_at
 
 CALLER = Caller(uuid7(), "loop", (2,), fence=7, owner_id=1, depth=0)
 NUMBERED = Call(CALLER, "0", False, graph_id="g", inputs={"a": 1, "b": [2.5]})

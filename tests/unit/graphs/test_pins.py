@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphs.errors import BadPinName, PinConflict
-from graphs.pins import MAX_INDEX, MISSING, Pin, assemble, drill, name_of, parse
+from graphs.pins import MAX_INDEX, MISSING, Pin, assemble, drill, parse
 
 names = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True)
 keys = st.text(alphabet="abcXYZ 019-.é", min_size=1, max_size=5)
@@ -44,7 +44,6 @@ def test_an_address_names_a_pin_and_the_steps_into_it(address, pin):
 
     assert parsed == pin
     assert str(parsed) == address
-    assert name_of(address) == pin.name
 
 
 @pytest.mark.parametrize(
