@@ -360,6 +360,7 @@ AGENTPLATFORM_MAX_OWNED_FILE_BYTES = env_int(
     "AGENTPLATFORM_MAX_OWNED_FILE_BYTES", 1_073_741_824, minimum=0
 )  # of all files of one owner, which lie in the database: 1 GiB
 STATIC_URL = "static/"
+AGENTPLATFORM_MAX_OWNED_FILES = env_int("AGENTPLATFORM_MAX_OWNED_FILES", 100_000, minimum=0)  # of one owner
 AGENTPLATFORM_KEEP_WRITTEN_FILES_DAYS = env_int(
     "AGENTPLATFORM_KEEP_WRITTEN_FILES_DAYS", 0, minimum=0
 )  # what executions write, which else stays until somebody deletes it: 0 keeps it

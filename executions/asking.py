@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 #: Few, as each opens a connection of its own.
 _asking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="asking")
+#: For files: the writers of one owner wait for each other, and nobody else's question must wait behind them.
+FILING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="filing")
 #: How long the database may be away, look by look.
 PAUSES_S = (0.1, 0.5, 2.0, 8.0)
 
@@ -49,10 +51,10 @@ def _refuse_too_large(wait: WaitFor) -> None:
         )
 
 
-async def looked_up(look: Callable[[], T]) -> T:
+async def looked_up(look: Callable[[], T], *, threads: ThreadPoolExecutor = _asking) -> T:
     """Look into the database on a thread of its own: nothing may hold the event loop up."""
     loop = asyncio.get_running_loop()
-    return await patiently(lambda: loop.run_in_executor(_asking, _looked, look))
+    return await patiently(lambda: loop.run_in_executor(threads, _looked, look))
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:

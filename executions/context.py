@@ -198,7 +198,8 @@ class FiringContext:
             AppError: it is not there any more, or larger than that; the block only computes.
         """
         self._refuse_inline()
-        return await asking.looked_up(partial(attachments.read, self.begun, file_id, max_bytes=max_bytes))
+        read = partial(attachments.read, self.begun, file_id, max_bytes=max_bytes)
+        return await asking.looked_up(read, threads=asking.FILING)
 
     async def write_file(self, new: NewFile) -> FileRef:
         """Keep a file of the execution's owner, without secrets.
@@ -208,7 +209,8 @@ class FiringContext:
         """
         self._refuse_inline()
         number, self._files = self._files, self._files + 1
-        written = await asking.looked_up(partial(attachments.write, self.begun, new, number=number, mask=self.mask))
+        write = partial(attachments.write, self.begun, new, number=number, mask=self.mask)
+        written = await asking.looked_up(write, threads=asking.FILING)
         self.files.append(written.file_id)
         return written
 

@@ -72,6 +72,8 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
         ask.is_valid(raise_exception=True)
         if len(request.FILES) != 1 or len(request.FILES.getlist("file")) != 1:
             raise FileInvalid("A form brings one file.", path="file")
+        if cast(Any, request.data).get("expires_at") == "":
+            raise FileInvalid("It says nothing: leave it out, or give it a moment.", path="expires_at")
         upload, owner_id = ask.validated_data["file"], cast(int, request.user.pk)
         ends_at = ask.validated_data.get("expires_at")
         asked = {"name": upload.name, "content_type": upload.content_type or "", "expires_at": ends_at}
@@ -109,7 +111,7 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
         file = self.get_object()
         if f'"{file.sha256}"' in request.headers.get("If-None-Match", ""):
             return HttpResponse(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": f'"{file.sha256}"'})
-        return download(file)
+        return download(file, is_asked_for=request.method != "HEAD")
 
 
 def _sha256_of(upload: UploadedFile) -> str:

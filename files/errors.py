@@ -14,11 +14,11 @@ class FileTooLarge(AppError):
 
 
 class FileQuotaExceeded(AppError):
-    """All your files together are larger than this installation keeps for one owner."""
+    """All your files together are larger, or more, than this installation keeps for one owner."""
 
     code = "FILE_QUOTA_EXCEEDED"
     status = 409
-    hint = "Delete files that are not needed; the operator sets the limit with AGENTPLATFORM_MAX_OWNED_FILE_BYTES."
+    hint = "Delete files that are not needed; the operator sets the limits, AGENTPLATFORM_MAX_OWNED_FILE_BYTES and …_FILES."
 
 
 class FileInvalid(AppError):

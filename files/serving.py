@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 from asgiref.sync import sync_to_async
 from django.db import connection
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 
 from files.models import CHUNK_BYTES, File
@@ -14,9 +15,13 @@ from files.naming import UNKNOWN_TYPE
 from files.storing import read_chunk
 
 
-def download(file: File) -> StreamingHttpResponse:
-    """Return the answer with a file's content, read piece by piece."""
-    answer = StreamingHttpResponse(_pieces(file), content_type=UNKNOWN_TYPE)
+def download(file: File, *, is_asked_for: bool = True) -> HttpResponseBase:
+    """Return the answer with a file's content, read piece by piece; or, if that is not asked for, what else it says."""
+    answer: HttpResponseBase
+    if is_asked_for:
+        answer = StreamingHttpResponse(_pieces(file), content_type=UNKNOWN_TYPE)
+    else:
+        answer = HttpResponse(content_type=UNKNOWN_TYPE)
     answer["Content-Length"] = str(file.size)
     # An attachment, of no type that a browser would run, whatever somebody has said that it is.
     answer["Content-Disposition"] = content_disposition_header(True, file.name)

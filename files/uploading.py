@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import IO, Any, cast
 
 from django.conf import settings
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.utils.http import parse_header_parameters
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 
-from files.errors import FileTooLarge
+from files.errors import FileInvalid, FileTooLarge
+
+#: So much may follow the end of a form, which nobody reads.
+MOST_AFTER_THE_END = 4096
 
 
 class CountedUpload(TemporaryFileUploadHandler):
@@ -32,6 +36,20 @@ class CountedUpload(TemporaryFileUploadHandler):
         super().receive_data_chunk(raw_data, start)
 
 
+class _Noted:
+    """A stream that remembers how it ended."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.end = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on."""
+        piece: bytes = self._stream.read(size)
+        self.end = (self.end + piece[-MOST_AFTER_THE_END:])[-MOST_AFTER_THE_END:]
+        return piece
+
+
 class FormParser(MultiPartParser):
     """Reads a form with files in it."""
 
@@ -40,7 +58,14 @@ class FormParser(MultiPartParser):
 
         Raises:
             FileTooLarge: what is in it is too large.
+            FileInvalid: it ends before its end.
         """
         request: Request = (parser_context or {})["request"]
         request.upload_handlers = [CountedUpload(request._request)]
-        return super().parse(stream, media_type, parser_context)
+        noted = _Noted(stream)
+        form = super().parse(cast(IO[bytes], noted), media_type, parser_context)
+        # Without it, some field may have been lost, such as when the file is to go.
+        boundary = parse_header_parameters(request.META.get("CONTENT_TYPE", ""))[1].get("boundary", "")
+        if f"--{boundary}--".encode() not in noted.end:
+            raise FileInvalid("The form has not come whole: its end is missing.", path="file")
+        return form

@@ -89,6 +89,39 @@ class TestUploading:
         assert [answer.status_code for answer in answers] == [201, 409, 201]
         assert (answers[1].data["code"], File.objects.count()) == ("FILE_QUOTA_EXCEEDED", 2)
 
+    def test_is_refused_beyond_the_number_of_files(self, client, settings):
+        settings.AGENTPLATFORM_MAX_OWNED_FILES = 2
+
+        answers = [upload(client, b"") for _ in range(3)]
+
+        assert [answer.status_code for answer in answers] == [201, 201, 409]
+        assert (answers[2].data["code"], File.objects.count()) == ("FILE_QUOTA_EXCEEDED", 2)
+
+    def test_finds_room_where_others_have_expired(self, client, settings):
+        settings.AGENTPLATFORM_MAX_OWNED_FILE_BYTES = 1500
+        upload(client, b"x" * 1000, expires_at="2100-01-01T00:00:00Z")
+        File.objects.update(expires_at=now() - timedelta(seconds=1))
+
+        assert upload(client, b"x" * 1500).status_code == 201
+        assert (File.objects.count(), FileChunk.objects.count()) == (1, 1)
+
+    @pytest.mark.parametrize("size", [1, 300_000])
+    @pytest.mark.parametrize("missing", [1, 20, 90, 200_000])
+    def test_that_has_not_come_whole_is_refused(self, client, size, missing):
+        head = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        field = b'\r\n--B\r\nContent-Disposition: form-data; name="expires_at"\r\n\r\n2100-01-01T00:00:00Z'
+        body = (head + b"x" * size + field + b"\r\n--B--")[:-missing]
+
+        answer = client.generic("POST", AT, body, content_type="multipart/form-data; boundary=B")
+
+        assert (answer.status_code, File.objects.count()) == (400, 0)
+
+    def test_ends_at_no_moment_that_says_nothing(self, client):
+        answer = upload(client, expires_at="")
+
+        assert (answer.status_code, answer.data["errors"][0]["path"]) == (400, "expires_at")
+        assert not File.objects.exists()
+
     def test_counts_only_ones_own(self, client, settings):
         settings.AGENTPLATFORM_MAX_OWNED_FILE_BYTES = 1500
         storing.store([b"x" * 1500], owner_id=make_user().pk, name="theirs")
@@ -249,6 +282,13 @@ class TestDownloading:
         answer = client.get(f"{AT}{file.pk}/content/")
 
         assert answer["Content-Disposition"] == "attachment; filename*=utf-8''Gr%C3%BCn%20%E8%8C%B6.txt"
+
+    def test_tells_of_it_without_reading_it(self, client):
+        file = upload(client, b"tea").data
+
+        answer = client.head(f"{AT}{file['id']}/content/")
+
+        assert (answer.status_code, answer["Content-Length"], answer.content) == (200, "3", b"")
 
     def test_gives_nothing_twice_to_whoever_has_it(self, client):
         file = upload(client).data
