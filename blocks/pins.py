@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, ErrorDetails
 
 from blocks.errors import InputInvalid, OutputInvalid
 from blocks.jsonable import clean_float, clean_int, clean_text, jsonable
@@ -156,14 +156,22 @@ def _adapter(field: FieldInfo, config: ConfigDict) -> TypeAdapter[Any]:
     )
 
 
+#: What pydantic says of a pin, in words of ours.
+_WORDS = {"extra_forbidden": "there is no such pin", "missing": "it needs a value"}
+
+
 def _told(error: ValidationError) -> str:
     """Say what is wrong without repeating the value: it may be long, or a secret."""
     problems = error.errors(include_input=False, include_url=False, include_context=False)
-    told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" if one["loc"] else one["msg"] for one in problems[:5]]
+    words = [_WORDS.get(one["type"], one["msg"]) if len(one["loc"]) == 1 else one["msg"] for one in problems[:5]]
+    told = [f"{_place(one)}: {word}" if one["loc"] else word for one, word in zip(problems[:5], words, strict=True)]
     more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
     return "; ".join(told) + more + "."
 
 
 def _first_place(error: ValidationError) -> str:
-    place = error.errors(include_input=False, include_url=False, include_context=False)[0]["loc"]
-    return ".".join(map(str, place))
+    return _place(error.errors(include_input=False, include_url=False, include_context=False)[0])
+
+
+def _place(problem: ErrorDetails) -> str:
+    return ".".join(map(str, problem["loc"]))

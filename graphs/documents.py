@@ -371,7 +371,14 @@ def _checked(model: type[Document], data: Any) -> Document:
         ) from None
 
 
-_CODES = {"extra_forbidden": "UNKNOWN_KEY", "missing": "MISSING_KEY"}
+_MAPPING = ("BAD_VALUE", "It has to be keys with values.", "Compare it with a graph that is exported.")
+#: What pydantic finds, in words that know no Python: code, message and hint.
+_TOLD = {
+    "extra_forbidden": ("UNKNOWN_KEY", "There is no such key.", "Remove it, or correct its name."),
+    "missing": ("MISSING_KEY", "This key is missing.", "Add it, with its value."),
+    "model_type": _MAPPING,
+    "dict_type": _MAPPING,
+}
 
 
 def _problem(error: ErrorDetails, data: Any) -> Problem:
@@ -385,8 +392,8 @@ def _problem(error: ErrorDetails, data: Any) -> Problem:
         and isinstance(data["nodes"][place[1]], dict)
     ):
         node = str(data["nodes"][place[1]].get("id", ""))[:64]
-    hint = "Remove it, or correct its name." if error["type"] == "extra_forbidden" else ""
-    return Problem(_CODES.get(error["type"], "BAD_VALUE"), path, node, f"{error['msg']}.", hint)
+    code, message, hint = _TOLD.get(error["type"], ("BAD_VALUE", f"{error['msg']}.", "Correct its value."))
+    return Problem(code, path, node, message, hint)
 
 
 def _sorted(value: Any) -> Any:

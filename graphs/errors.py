@@ -41,7 +41,7 @@ class DocumentRefused(AppError):
     """The text is not a graph document."""
 
     code = "BAD_DOCUMENT"
-    hint = "Compare it with an exported graph: `manage.py export_graph`."
+    hint = "Compare it with an exported graph: `GET /graphs/{id}/export/`, or `manage.py export_graph`."
 
 
 class GraphInvalid(AppError):
@@ -54,7 +54,8 @@ class GraphInvalid(AppError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
         count = len(self.problems)
-        first = f", first {self.problems[0].path}: {self.problems[0].message}" if self.problems else "."
+        place = f" {self.problems[0].path}" if self.problems and self.problems[0].path else ""
+        first = f", first{place}: {self.problems[0].message}" if self.problems else "."
         super().__init__(f"The graph has {count} problem{'' if count == 1 else 's'}{first}")
 
     @property

@@ -19,7 +19,7 @@ def main() -> int:
     supervisor = Supervisor(LOCAL / "logs")
     try:
         if environment := environment_of_running():
-            return _run(options, environment, supervisor)
+            return _watch(options, environment)
         with running_stack(supervisor) as stack:
             print("Starting PostgreSQL, Valkey and a small language model …", flush=True)
             stack.start_servers()
@@ -30,6 +30,9 @@ def main() -> int:
             stack.publish()
             return _run(options, stack.environment, supervisor)
     except Interrupted:
+        print("Stopped. What had begun goes on as soon as bin/demo or bin/up runs here again.", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
         return 130
     except LocalError as error:
         print(error, file=sys.stderr)
@@ -46,14 +49,29 @@ def _parse() -> list[str]:
 
 
 def _run(options: list[str], environment: Mapping[str, str], supervisor: Supervisor) -> int:
-    command = [sys.executable, str(ROOT / "manage.py"), "demo", *options]
-    with subprocess.Popen(command, env=dict(environment), cwd=ROOT) as demo:
+    with _begin(options, environment) as demo:
         try:
             supervisor.watch(until=lambda: demo.poll() is not None)
         finally:
             if demo.poll() is None:
                 demo.terminate()
+    supervisor.look()  # Ctrl-C ends the command too: that is no result of its own
     return demo.returncode
+
+
+def _watch(options: list[str], environment: Mapping[str, str]) -> int:
+    with _begin(options, environment) as demo:
+        try:
+            return demo.wait()
+        except KeyboardInterrupt:
+            print("It goes on in the platform that runs here; nobody watches it any more.", file=sys.stderr)
+            return 130
+
+
+def _begin(options: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "manage.py"), "demo", *options], env=dict(environment), cwd=ROOT
+    )
 
 
 if __name__ == "__main__":

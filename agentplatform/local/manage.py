@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -22,10 +23,13 @@ def main() -> int:
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     if environment is None and "DATABASE_URL" not in os.environ and command not in OFFLINE:
         print("Nothing runs from this folder. Start bin/up in another terminal, or set DATABASE_URL.", file=sys.stderr)
         return 1
     argv = [sys.executable, str(ROOT / "manage.py"), *sys.argv[1:]]
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the command too, which has the answer
     return subprocess.run(argv, env=environment or local_environment()).returncode
 
 

@@ -105,6 +105,7 @@ class Supervisor:
     def look(self) -> None:
         """Look once at every process: restart the dead. Raises: ServiceFailed for one that keeps dying; Interrupted."""
         if self.stop_asked:
+            self.say("Stopping: what is running has some seconds to finish. A second Ctrl-C ends it at once.")
             raise Interrupted
         for running in (running for batch in self.batches for running in batch):
             if running.restart_at is not None:

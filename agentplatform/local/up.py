@@ -36,6 +36,8 @@ def main() -> int:
     except Interrupted:
         say("Stopped.")
         return 0
+    except KeyboardInterrupt:
+        return 130  # before anything was begun
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1

@@ -64,11 +64,14 @@ def bring_in(path: Path, *, owner: AbstractBaseUser | None) -> GraphVersion:
     if problems := services.problems_of(document):
         raise GraphInvalid(problems)
     owner_id = (owner or _administrator()).pk
-    named = list(Graph.objects.filter(owner_id=owner_id, name=document.name, is_archived=False)[:2])
+    named = list(Graph.objects.filter(owner_id=owner_id, name=document.name, is_archived=False).order_by("id")[:10])
     if not named:
         return services.publish(services.create(owner_id=owner_id, document=document))
     if len(named) > 1:
-        raise GraphNotFound(f"Several graphs are named {document.name!r}.", hint="Give the id of one, or rename it.")
+        raise GraphNotFound(
+            f"Several graphs are named {document.name!r}, so it can not be told of which this is a version.",
+            hint=f"Give the document another name, or the id of one instead of it: {', '.join(str(one.pk) for one in named)}.",
+        )
     latest = named[0].versions.published().first()
     if latest is not None and latest.checksum == document.checksum():
         return latest

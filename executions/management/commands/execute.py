@@ -11,6 +11,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from rest_framework.utils.encoders import JSONEncoder
 
+from agentplatform.lib import strict_json
+from agentplatform.lib.strict_json import JsonRefused
 from executions import admission, services
 from executions.engine.status import Status
 from executions.errors import WaitTimedOut
@@ -99,7 +101,10 @@ def _inputs(options: dict[str, Any]) -> dict[str, Any]:
     inputs: dict[str, Any] = _read(options["inputs_file"]) if options["inputs_file"] else {}
     inputs |= dict(_split(one, "--input NAME=TEXT") for one in options["input"])
     for name, text in (_split(one, "--input-json NAME=JSON") for one in options["input_json"]):
-        inputs[name] = texts.parse(text, "json")
+        try:
+            inputs[name] = strict_json.parse(text, max_depth=texts.MAX_DEPTH)
+        except JsonRefused as error:
+            raise CommandError(f"--input-json {name}: {error.message}") from error
     return inputs
 
 

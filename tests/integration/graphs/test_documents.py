@@ -205,6 +205,9 @@ def test_a_wrong_form_is_refused_with_every_place(change, told):
         GraphModel.read(data() | change)
 
     assert [f"{one.code} {one.path} {one.node}".strip() for one in refused.value.problems] == told
+    assert all(
+        one.hint and "Model" not in one.message and "inputs are" not in one.message for one in refused.value.problems
+    )
 
 
 PATIENT = {"attempts": 5, "delay_s": 0.5, "on": ["RATE_LIMITED", "TIMEOUT"]}

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from agentplatform.local.errors import ServiceFailed
+from agentplatform.local.paths import ROOT
 from agentplatform.local.supervisor import Interrupted, Service, Supervisor
 from tests.servers import wait_until
 
@@ -119,6 +120,16 @@ def test_a_signal_ends_the_watch(supervisor):
 
     with pytest.raises(Interrupted):
         supervisor.watch()
+
+
+def test_ctrl_c_in_a_command_leaves_no_traceback():
+    program = "import os, signal, runpy, django.core.management as m; "
+    ctrl_c = "m.execute_from_command_line = lambda argv: os.kill(os.getpid(), signal.SIGINT) or signal.pause(); "
+    run = "runpy.run_path('manage.py', run_name='__main__')"
+
+    ended = subprocess.run([sys.executable, "-c", program + ctrl_c + run], cwd=ROOT, capture_output=True, text=True)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path):
