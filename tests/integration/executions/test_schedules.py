@@ -360,6 +360,19 @@ class TestItsGraph:
         assert schedules.fire_due(beginning(schedule) + MINUTE) == 0
         assert told(schedule) == [("FIRED", ""), ("QUEUED", "")]
 
+    def test_that_is_archived_takes_no_place_of_one_that_is_not(self, monkeypatch):
+        waiting = [make_schedule(overlap="queue") for _ in range(4)]
+        moments = [max(map(beginning, waiting)), max(map(beginning, waiting)) + MINUTE]
+        for moment in moments:
+            schedules.fire_due(moment)
+        end_all()
+        last = waiting[-1]
+        Graph.objects.exclude(pk=last.graph_id).update(is_archived=True)
+        monkeypatch.setattr(schedules, "AT_ONCE", 1)
+
+        assert schedules.fire_due(moments[-1]) == 1
+        assert told(last) == [("FIRED", ""), ("FIRED", "")]
+
     def test_takes_it_along_when_it_is_deleted(self):
         version = make_listener("a")
         schedule = make_schedule(version, version=version, inputs={"a": 1}, catch_up="skip")
