@@ -44,7 +44,8 @@ class PagesOfValues(OldestFirst):
         """Let the page end, or begin where it is read backwards, before it is too large."""
         is_reversed = self.cursor is not None and self.cursor.reverse
         in_turn = found[::-1] if is_reversed else found
-        sums = accumulate(sum(one[f"{name}_bytes"] for name in self.values_in) for one in in_turn)
+        # Of what was taken over from an execution that is removed by now, nothing is left.
+        sums = accumulate(sum(one[f"{name}_bytes"] or 0 for name in self.values_in) for one in in_turn)
         count = max(1, sum(size <= PAGE_BYTES for size in sums))
         if count >= len(in_turn):
             return

@@ -390,6 +390,14 @@ class TestNodes:
         with django_assert_num_queries(3):
             api.get(at(execution, "nodes/"))
 
+    def test_are_shown_without_values_where_what_they_were_taken_from_is_removed(self, api, version):
+        execution, removed = make_execution(version), make_execution(version)
+        make_node_execution(execution, "name", origin_id=removed.pk)
+
+        (row,) = api.get(at(execution, "nodes/")).data["results"]
+
+        assert (row["reused_from"], row["outputs"]) == (str(removed.pk), None)
+
     def test_come_in_smaller_pages_where_they_hold_much(self, api, version, monkeypatch):
         monkeypatch.setattr(pages, "PAGE_BYTES", 50_000)
         execution = make_execution(version)
