@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -23,6 +23,7 @@ from agentplatform.lib.etags import Removable
 from files import storing
 from files.errors import FileInvalid
 from files.models import File, FileKey, FileQuerySet
+from files.naming import UNKNOWN_TYPE
 from files.serializers import AskFileSerializer, FileSerializer, RemoveFileSerializer
 from files.serving import download
 from files.uploading import FormParser
@@ -104,14 +105,20 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
         asked.is_valid(raise_exception=True)
         storing.delete(instance, force=asked.validated_data["force"])
 
-    @extend_schema(responses={(200, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY, "Its content.")})
+    @extend_schema(
+        parameters=[OpenApiParameter("Range", str, OpenApiParameter.HEADER, description="One part: `bytes=0-1023`.")],
+        responses={
+            (200, UNKNOWN_TYPE): OpenApiResponse(OpenApiTypes.BINARY, "Its content."),
+            (206, UNKNOWN_TYPE): OpenApiResponse(OpenApiTypes.BINARY, "The part that is asked for."),
+        },
+    )
     @action(detail=True, filter_backends=[], pagination_class=None)
     def content(self, request: Request, pk: str | None = None) -> HttpResponseBase:
-        """Download it. Its `ETag` is its SHA-256."""
+        """Download it, or one part of it (`Range`). Its `ETag` is its SHA-256."""
         file = self.get_object()
         if f'"{file.sha256}"' in request.headers.get("If-None-Match", ""):
             return HttpResponse(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": f'"{file.sha256}"'})
-        return download(file, is_asked_for=request.method != "HEAD")
+        return download(file, method=request.method, headers=request.headers)
 
 
 def _sha256_of(upload: UploadedFile) -> str:

@@ -29,6 +29,14 @@ class FileInvalid(AppError):
     hint = "Correct the field it names."
 
 
+class FileRangeInvalid(AppError):
+    """The file has no such part."""
+
+    code = "FILE_RANGE_INVALID"
+    status = 416
+    hint = "Ask for bytes that lie within its size."
+
+
 class FileNotFound(AppError):
     """There is no such file of yours."""
 

@@ -60,7 +60,7 @@ class FileAdmin(WindowAdmin):
         file = self.get_object(request, str(object_id))
         if not isinstance(file, File):
             raise Http404
-        return download(file)
+        return download(file, method=request.method)
 
     @display(description="Size")
     def shown_size(self, file: File) -> str:

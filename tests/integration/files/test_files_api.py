@@ -290,6 +290,56 @@ class TestDownloading:
 
         assert (answer.status_code, answer["Content-Length"], answer.content) == (200, "3", b"")
 
+    @pytest.mark.parametrize(
+        ("asked", "begin", "end"),
+        [
+            ("bytes=0-0", 0, 1),
+            (f"bytes={CHUNK_BYTES - 1}-{CHUNK_BYTES}", CHUNK_BYTES - 1, CHUNK_BYTES + 1),
+            (f"bytes={CHUNK_BYTES}-", CHUNK_BYTES, 2 * CHUNK_BYTES + 3),
+            ("bytes=-2", 2 * CHUNK_BYTES + 1, 2 * CHUNK_BYTES + 3),
+            ("bytes=5-99999999", 5, 2 * CHUNK_BYTES + 3),
+            ("bytes=-99999999", 0, 2 * CHUNK_BYTES + 3),
+        ],
+    )
+    def test_gives_one_part(self, client, asked, begin, end):
+        content = bytes(range(251)) * (2 * CHUNK_BYTES // 251 + 1)
+        content = content[: 2 * CHUNK_BYTES] + b"end"
+        file = upload(client, content).data
+
+        answer = client.get(f"{AT}{file['id']}/content/", headers={"Range": asked})
+
+        assert (answer.status_code, answer["Content-Length"]) == (206, str(end - begin))
+        assert answer["Content-Range"] == f"bytes {begin}-{end - 1}/{len(content)}"
+        assert b"".join(answer) == content[begin:end]
+
+    @pytest.mark.parametrize(
+        "asked", ["bytes=", "bytes=-", "bytes=2-1", "bytes=0-0,2-2", "lines=0-1", "bytes=" + "9" * 5000]
+    )
+    def test_gives_all_where_no_part_is_understood(self, client, asked):
+        file = upload(client, b"tea").data
+
+        answer = client.get(f"{AT}{file['id']}/content/", headers={"Range": asked})
+
+        assert (answer.status_code, b"".join(answer)) == (200, b"tea")
+
+    def test_gives_all_where_it_is_another_by_now(self, client):
+        file = upload(client, b"tea").data
+
+        answers = [
+            client.get(f"{AT}{file['id']}/content/", headers={"Range": "bytes=1-1", "If-Range": tag})
+            for tag in ('"other"', f'"{file["sha256"]}"')
+        ]
+
+        assert [b"".join(answer) for answer in answers] == [b"tea", b"e"]
+
+    @pytest.mark.parametrize("asked", ["bytes=3-", "bytes=9-9", "bytes=-0"])
+    def test_has_no_part_beyond_its_end(self, client, asked):
+        file = upload(client, b"tea").data
+
+        answer = client.get(f"{AT}{file['id']}/content/", headers={"Range": asked})
+
+        assert (answer.status_code, answer.data["code"]) == (416, "FILE_RANGE_INVALID")
+
     def test_gives_nothing_twice_to_whoever_has_it(self, client):
         file = upload(client).data
 
