@@ -19,7 +19,11 @@ TAG = "agentplatform"
 
 
 def refuse_unsafe_start() -> None:
-    """Print every error of ours and leave with status 1. For what Django does not check: ASGI, WSGI, workers."""
+    """Print every error of ours and leave with status 1. For what Django does not check: ASGI, WSGI, workers.
+
+    Raises:
+        SystemExit: there is one.
+    """
     errors = [problem for problem in checks.run_checks(tags=[TAG]) if problem.is_serious()]
     if errors:
         print("agentplatform does not start:", *errors, sep="\n", file=sys.stderr)  # noqa: T201 - before any log exists

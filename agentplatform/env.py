@@ -27,7 +27,11 @@ def env_str(name: str, default: str = "") -> str:
 
 
 def env_choice(name: str, choices: tuple[str, ...], default: str) -> str:
-    """Return the variable if it is one of `choices`."""
+    """Return the variable if it is one of `choices`.
+
+    Raises:
+        WrongSetting: it is none.
+    """
     value = env_str(name, default)
     if value not in choices:
         raise WrongSetting(name, f"one of {', '.join(choices)}", value)
@@ -35,7 +39,11 @@ def env_choice(name: str, choices: tuple[str, ...], default: str) -> str:
 
 
 def env_bool(name: str, default: bool = False) -> bool:
-    """Return the variable as a truth value: 1/true/yes/on or 0/false/no/off."""
+    """Return the variable as a truth value: 1/true/yes/on or 0/false/no/off.
+
+    Raises:
+        WrongSetting: it is none.
+    """
     value = os.environ.get(name)
     if value is None:
         return default
@@ -45,17 +53,29 @@ def env_bool(name: str, default: bool = False) -> bool:
 
 
 def env_int(name: str, default: int, *, minimum: int = 0) -> int:
-    """Return the variable as a whole number of at least `minimum`."""
+    """Return the variable as a whole number of at least `minimum`.
+
+    Raises:
+        WrongSetting: it is none.
+    """
     return int(_number(name, default, int, minimum))
 
 
 def env_int_or_none(name: str, *, minimum: int = 0) -> int | None:
-    """Return the variable as a whole number of at least `minimum`, or None where it is missing or empty."""
+    """Return the variable as a whole number of at least `minimum`, or None where it is missing or empty.
+
+    Raises:
+        WrongSetting: it is none.
+    """
     return env_int(name, minimum, minimum=minimum) if env_str(name) else None
 
 
 def env_float(name: str, default: float, *, minimum: float = 0.0) -> float:
-    """Return the variable as a number of at least `minimum`."""
+    """Return the variable as a number of at least `minimum`.
+
+    Raises:
+        WrongSetting: it is none.
+    """
     return float(_number(name, default, float, minimum))
 
 
@@ -68,7 +88,11 @@ def env_list(name: str, default: tuple[str, ...] = ()) -> list[str]:
 
 
 def env_secret(name: str, default: str = "") -> str:
-    """Return the variable, or the content of the file that `<name>_FILE` points at (Docker and Kubernetes secrets)."""
+    """Return the variable, or the content of the file that `<name>_FILE` points at (Docker and Kubernetes secrets).
+
+    Raises:
+        WrongSetting: that file can not be read, or both are given.
+    """
     path = os.environ.get(f"{name}_FILE")
     if path is None:
         return env_str(name, default)
@@ -84,6 +108,9 @@ def env_database(name: str) -> dict[str, Any]:
     """Return Django's form of a PostgreSQL URL, or nothing where the variable is missing.
 
     `?host=/folder` reaches a server over its unix socket, as libpq does; other parameters go to psycopg as they are.
+
+    Raises:
+        WrongSetting: it is no such URL.
     """
     url = env_secret(name)
     if not url:

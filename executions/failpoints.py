@@ -53,7 +53,11 @@ class Failpoint:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reach(self) -> None:
-        """Do it, if it is time."""
+        """Do it, if it is time.
+
+        Raises:
+            Failed: it was told to fail.
+        """
         with self._lock:
             self.reached += 1
             is_time = self.reached == self.at if self.at is not None else self.chance.random() < self.p

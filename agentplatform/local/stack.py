@@ -192,7 +192,11 @@ def running_stack(supervisor: Supervisor) -> Iterator[Stack]:
 
 
 def environment_of_running() -> dict[str, str] | None:
-    """Return the environment of the stack that runs from this folder, if one does."""
+    """Return the environment of the stack that runs from this folder, if one does.
+
+    Raises:
+        LocalError: it is just starting or stopping.
+    """
     if not (LOCAL / "lock").exists():
         return None
     with (LOCAL / "lock").open("a+") as lock:

@@ -32,7 +32,12 @@ def told(problems: list[Problem]) -> str:
 
 
 def read_file(path: Path) -> GraphModel:
-    """Return the graph in a file: JSON if it is named so, else YAML."""
+    """Return the graph in a file: JSON if it is named so, else YAML.
+
+    Raises:
+        CommandError: it can not be read.
+        DocumentRefused, GraphInvalid: as `documents.parse`.
+    """
     syntax: texts.Syntax = "json" if path.suffix == ".json" else "yaml"
     try:
         with path.open("rb") as file:
