@@ -403,3 +403,22 @@ def test_nothing_that_users_wrote_is_markup(console):
     shown = [listed(console), *(page(console, one) for one in (execution, child, firing))]
 
     assert all("&lt;img src=x" in text and "<img src=x" not in text for text in shown)
+
+
+@pytest.mark.parametrize(
+    ("add", "heading"),
+    [("integrations_credential", "Add credential"), ("executions_webhook", "Add webhook"), ("auth_group", "Add group")],
+)
+def test_a_page_to_add_something_says_so_and_leads_to_no_other(console, add, heading):
+    text = str(console.get(reverse(f"admin:{add}_add")).content.decode())
+
+    assert words(re.search(r"<h1.*?</h1>", text, re.DOTALL)[0]) == heading
+    assert 'class="addlink' not in text
+
+
+def test_a_list_counts_what_was_found_where_something_was_looked_for(console):
+    at = reverse("admin:graphs_node_changelist")
+
+    whole, found = console.get(at).content.decode(), console.get(at, {"q": "x"}).content.decode()
+
+    assert ("Show all" in words(whole), "0 results (Show all)" in words(found)) == (False, True)
