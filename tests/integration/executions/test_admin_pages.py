@@ -421,4 +421,4 @@ def test_a_list_counts_what_was_found_where_something_was_looked_for(console):
 
     whole, found = console.get(at).content.decode(), console.get(at, {"q": "x"}).content.decode()
 
-    assert ("Show all" in words(whole), "0 results (Show all)" in words(found)) == (False, True)
+    assert ("Show all" in words(whole), "0 results ( Show all )" in words(found)) == (False, True)
