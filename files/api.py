@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import django_filters
 from django.core.files.uploadedfile import UploadedFile
+from django.db import connection
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
@@ -27,6 +31,10 @@ from files.naming import UNKNOWN_TYPE
 from files.serializers import AskFileSerializer, FileSerializer, RemoveFileSerializer
 from files.serving import download
 from files.uploading import FormParser
+
+#: So many are stored at once by one process: each has a connection, and those of one owner wait for each other.
+AT_ONCE = 4
+STORING = BoundedSemaphore(AT_ONCE)
 
 
 class FileFilter(django_filters.FilterSet):
@@ -86,9 +94,11 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
         if (key := request.headers.get(once.HEADER)) is not None:
             once.check_key(key)
             digest = once.digest_of("upload", asked | {"sha256": _sha256_of(upload)})
-            file, was_there = once.once(FileKey, key, digest, owner_id=owner_id, find=self._find, make=store)
+            with _turn():
+                file, was_there = once.once(FileKey, key, digest, owner_id=owner_id, find=self._find, make=store)
         else:
-            file = store()
+            with _turn():
+                file = store()
         headers = once.REPLAYED if was_there else {}
         return Response(FileSerializer(file).data, status=status.HTTP_201_CREATED, headers=headers)
 
@@ -119,6 +129,15 @@ class FileViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Removable):
         if f'"{file.sha256}"' in request.headers.get("If-None-Match", ""):
             return HttpResponse(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": f'"{file.sha256}"'})
         return download(file, method=request.method, headers=request.headers)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait for a turn to store a file, without a connection."""
+    if not connection.in_atomic_block:
+        connection.close()
+    with STORING:
+        yield
 
 
 def _sha256_of(upload: UploadedFile) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from access.scopes import Scope
@@ -16,11 +17,13 @@ from agentplatform.lib import once
 from agentplatform.lib.clock import now
 from agentplatform.lib.ids import uuid7
 from files import storing
+from files.api import AT_ONCE
 from files.errors import FileGone
 from files.models import CHUNK_BYTES, File, FileChunk, FileKey
 from tests.factories import make_key, make_user
 from tests.integration.executions.paying import nobody_connected
 from tests.integration.executions.races import at_once
+from tests.servers import wait_until
 
 # The client of these tests reads in turn what a server reads as it comes.
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")]
@@ -474,6 +477,41 @@ def test_of_fifty_who_upload_the_same_at_once_one_file_comes():
     assert len({answer.data["id"] for answer in kept}) == 1
     assert others <= {(409, "IDEMPOTENCY_IN_FLIGHT")}
     assert (File.objects.count(), FileChunk.objects.count(), FileKey.objects.count()) == (1, 2, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_waits_to_be_stored_keeps_no_connection_from_others():
+    owner = make_user()
+    clients = [client_of(owner) for _ in range(AT_ONCE + 3)]
+
+    with ThreadPoolExecutor(len(clients)) as pool, nobody_connected():
+        with transaction.atomic():
+            storing._wait_for_others(owner.pk)
+            asked = [pool.submit(upload_apart, one) for one in clients]
+            wait_until(lambda: waiting() == AT_ONCE, what="Those whose turn it is")
+            assert not any(one.done() for one in asked)
+        statuses = [one.result() for one in asked]
+
+    assert statuses == [201] * len(clients)
+    assert File.objects.count() == len(clients)
+
+
+def upload_apart(client: APIClient) -> int:
+    try:
+        return int(upload(client).status_code)
+    finally:
+        connection.close()
+
+
+def waiting() -> int:
+    """Return how many connections wait for the files of an owner to be written."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = %s"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [storing.LOCKS],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def test_content_is_stored_as_it_is():
