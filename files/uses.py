@@ -15,6 +15,9 @@ Finder = Callable[[UUID], UUID | None]
 
 _finders: list[Finder] = []
 
+#: Of one statement, so that none holds others up.
+AT_ONCE = 10_000
+
 #: With the weakest lock there is, which only a deletion waits for.
 HOLD = "SELECT id FROM files_file WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
 
@@ -50,5 +53,9 @@ def refuse_needed(file_id: UUID) -> None:
 
 
 def forget_before(execution_id: UUID) -> int:
-    """Remove what is known of executions older than this one. Return how many uses that were."""
-    return FileUse.objects.filter(execution_id__lt=execution_id).delete()[0]
+    """Remove what is known of executions older than this one, a part at a time. Return how many uses that were."""
+    older = FileUse.objects.filter(execution_id__lt=execution_id)
+    removed = 0
+    while old := list(older.values_list("pk", flat=True)[:AT_ONCE]):
+        removed += FileUse.objects.filter(pk__in=old).delete()[0]
+    return removed
