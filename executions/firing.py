@@ -107,7 +107,9 @@ async def fire(begun: Begun, *, attempt: int = 1) -> Ended:
         elif not context.suspended:
             logger.exception("Block %s crashed in node %s of execution %s", node.block_id, node.key, begun.execution_id)
             error = BlockError(
-                f"{type(crash).__name__}: {crash}", code="BLOCK_CRASHED", hint="This is a fault in the block."
+                f"{type(crash).__name__}: {crash}",
+                code="BLOCK_CRASHED",
+                hint="This is a fault in the block; the log of the worker has its traceback.",
             ).as_dict()
     if context.suspended and (status is NodeStatus.SUCCEEDED or error):
         # Also where the block takes the suspension of one of its tasks for a result or a failure.

@@ -81,7 +81,7 @@ class Stack:
         done = self.manage("prepare_local", *options, capture=True)
         if done.returncode != 0:
             self.supervisor.look()  # Ctrl-C ends the command too
-            raise LocalError(f"The database can not be prepared:\n{done.stderr.strip()}")
+            raise LocalError(f"The platform can not be prepared:\n{done.stderr.strip()}")
         answer: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
         if self.postgres:
             Prepared().keep(username=answer.get("username", ""))

@@ -50,9 +50,9 @@ def _parse() -> argparse.Namespace:
         description="Start the platform: console, API, workers, beat, and each server that no variable names.",
         epilog="DATABASE_URL, REDIS_URL, BROKER_URL, OPENAI_BASE_URL, OPENAI_API_KEY: your own (docs/settings.md).",
     )
-    port = int(os.environ.get("AGENTPLATFORM_PORT", DEFAULT_PORT))
+    port = os.environ.get("AGENTPLATFORM_PORT", str(DEFAULT_PORT))
     parser.add_argument(
-        "--port", type=int, default=port, help="of console and API (default: %(default)s, or a free one)"
+        "--port", type=_port, default=port, help="of console and API (default: %(default)s, or a free one)"
     )
     parser.add_argument(
         "--host",
@@ -60,6 +60,12 @@ def _parse() -> argparse.Namespace:
         help="address to listen on (default: %(default)s, this machine only); its names in AGENTPLATFORM_ALLOWED_HOSTS",
     )
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) < 2**16):
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
+    return int(text)
 
 
 def _greet(stack: Stack, *, admin: Admin, port: int, wanted: int, took_s: float) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from agentplatform.local.errors import ServiceFailed
+from agentplatform.local.errors import LocalError, ServiceFailed
 from agentplatform.local.paths import ROOT
+from agentplatform.local.ports import free_port
 from agentplatform.local.supervisor import Interrupted, Service, Supervisor
 from tests.servers import wait_until
 
@@ -130,6 +131,26 @@ def test_ctrl_c_in_a_command_leaves_no_traceback():
     ended = subprocess.run([sys.executable, "-c", program + ctrl_c + run], cwd=ROOT, capture_output=True, text=True)
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"AGENTPLATFORM_LOG_LEVEL": "LOUD"}, "AGENTPLATFORM_LOG_LEVEL must be one of"),
+        ({"AGENTPLATFORM_EXTRA_BLOCKS": "nowhere:LIST"}, "Name it `module:LIST`."),
+    ],
+)
+def test_a_wrong_setting_is_told_in_a_line(wrong, told):
+    asked = [sys.executable, "manage.py", "check"]
+
+    ended = subprocess.run(asked, cwd=ROOT, env={**os.environ, **wrong}, capture_output=True, text=True)
+
+    assert (ended.returncode, ended.stderr.count("\n"), told in ended.stderr) == (1, 1, True)
+
+
+def test_an_address_that_is_none_of_this_machine_is_told():
+    with pytest.raises(LocalError, match=r"192\.0\.2\.1"):
+        free_port(8000, "192.0.2.1")
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path):
