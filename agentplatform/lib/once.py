@@ -25,8 +25,8 @@ T = TypeVar("T")
 HEADER, REPLAYED = "Idempotency-Key", {"Idempotent-Replayed": "true"}
 KEPT = timedelta(hours=24)
 MAX_KEY = 200
-#: So many keys that are over are removed at once.
-AT_ONCE = 10_000
+#: So many keys that are over are removed by one statement, and so often in one round: more than come in the hour between two.
+AT_ONCE, ROUNDS = 10_000, 200
 
 
 class KeyInvalid(AppError):
@@ -131,8 +131,14 @@ def once(
 def forget_old(keys: type[OnceKey]) -> int:
     """Remove keys that are over. Return how many they were."""
     every = keys._base_manager
-    old = every.filter(created_at__lt=now() - KEPT).order_by("created_at").values("pk")[:AT_ONCE]
-    return every.filter(pk__in=list(old.values_list("pk", flat=True))).delete()[0]
+    removed = 0
+    for _ in range(ROUNDS):
+        old = every.filter(created_at__lt=now() - KEPT).order_by("created_at").values_list("pk", flat=True)[:AT_ONCE]
+        gone, _ = every.filter(pk__in=list(old)).delete()
+        removed += gone
+        if gone < AT_ONCE:
+            break
+    return removed
 
 
 def _keep(keys: type[OnceKey], key: str, digest: str, made_id: UUID, *, owner_id: int) -> bool:
