@@ -256,7 +256,8 @@ def decided_outputs(begun: Begun) -> dict[str, list[Any]] | None:
         raise BlockError(
             f"{begun.node.key} ended {MAX_LOSSES} workers before it ended itself.",
             code="POISON",
-            hint="Look at the workers' logs: it may need too much memory, or crash the interpreter.",
+            hint="Look at the workers' logs: it, or a node that only computes and runs in one go with it, may need too much memory, "
+            "or crash the interpreter.",
         )
     if claim.crashes >= MAX_CRASHES:
         raise BlockError(

@@ -378,6 +378,11 @@ _TOLD = {
     "missing": ("MISSING_KEY", "This key is missing.", "Add it, with its value."),
     "model_type": _MAPPING,
     "dict_type": _MAPPING,
+    "string_type": (
+        "BAD_VALUE",
+        "It has to be a text.",
+        "Put it in quotes: without, YAML reads `yes`, `no`, `on`, `off` and numbers as something else.",
+    ),
 }
 
 
