@@ -7,7 +7,6 @@ between threads. What waits is handed to the event loop of the process; so one t
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
 from datetime import datetime
 from threading import get_ident
 from typing import Any
@@ -23,8 +22,7 @@ from executions.answers import Answers, answers_of
 from executions.batch import Batch, Ended, Settled
 from executions.begun import Begun, Stop, Why
 from executions.endings import follow_up
-from executions.engine.compile import Canvas, Chain, Lane, compile, spread
-from executions.engine.items import Path
+from executions.engine.compile import Lane
 from executions.engine.progress import Firing, Progress
 from executions.engine.segments import CPU_QUEUE
 from executions.errors import BudgetExceeded, LeaseLost, NotRunning, TooManyFirings
@@ -34,6 +32,7 @@ from executions.limits import FiringCount, refuse_large_inputs
 from executions.models import Execution
 from executions.needs import Inbox, Needs, Request, Unsettled
 from executions.on_loop import OnLoop
+from executions.onward import Onward
 from executions.rest import rest_if_idle
 from executions.route import Route
 from executions.settle import fail, settle, stop_if_idle
@@ -52,6 +51,7 @@ class LaneRun:
     def __init__(self, here: Worker, snapshot: Snapshot, lane: Lane, inbox: Inbox, route: Route | None = None) -> None:
         self.here = here
         self.route = route or Route()
+        self.onward = Onward(snapshot, lane, self.route)
         self.snapshot = snapshot
         self.plan = snapshot.plan
         self.lane = lane
@@ -84,10 +84,8 @@ class LaneRun:
         self.waits = 0
         self.ended: list[Ended] = []
         self.reported: set[int] = set()
-        self.spreads: list[tuple[int, list[Path]]] = []
         #: Leases held; those of firings on the loop are let run out if this breaks off.
         self.claims: set[Claim] = set()
-        self.following: Lane | None = None
 
     def carry_out(self) -> Generator[Request, Any, Lane | None]:
         """Run until nothing of the lane is left for this worker, yielding what it needs.
@@ -108,9 +106,8 @@ class LaneRun:
         finally:
             self._let_go()
         if self._is_left_to_another():
-            # Its canvas sends on once this task returns, which is too early: nothing is covered any more.
-            self.route.send(self.snapshot.execution_id, [replace(self.lane, covered=())])
-        return self.following
+            self.onward.send_all()
+        return self.onward.following
 
     def hear(self, news: Ended | Unsettled | None) -> None:
         """Take in how a firing on the loop ended."""
@@ -152,7 +149,7 @@ class LaneRun:
         while True:
             to_claim = self._run_cheap()
             yield from self._settle()
-            self._spread()
+            self.was_refused = self.onward.spread(self.progress) or self.was_refused
             # News may have come in while this lane had to wait for its turn at the database.
             if (yield from self._claim(to_claim)) or self.ended:
                 continue
@@ -192,7 +189,7 @@ class LaneRun:
             by_node.setdefault(firing.node, []).append(firing)
         for node, firings in by_node.items():
             if self._is_too_much(node, len(firings)):
-                self.spreads.append((node, [firing.path for firing in firings]))
+                self.onward.put_aside(node, [firing.path for firing in firings])
                 ready = [firing for firing in ready if firing.node != node]
         return ready
 
@@ -344,48 +341,8 @@ class LaneRun:
         self.is_paused = settled.is_paused
         self.is_waiting = self.is_waiting or settled.has_waits
         if not (self.is_over or self.is_stopping):
-            self._go_on(batch, settled)
-
-    def _go_on(self, batch: Batch, settled: Settled) -> None:
-        """Send on, or keep, the segments for which this batch was the last they waited for."""
-        self.done = self.done | settled.done
-        after = {consumer for segment in batch.segments for consumer in self.plan.segments[segment].consumers}
-        wave = sorted(
-            segment
-            for segment in after - set(self.lane.covered) - settled.done
-            if self.plan.segments[segment].producers <= settled.done
-        )
-        if not wave:
-            return
-        canvases = compile(self.plan, settled.done, self.route.limits(), wave=wave)
-        # What is covered waits for this task to return.
-        if self.following is None and not (self.waits or self.lane.covered or self.here.is_closing):
-            canvases = self._keep_one(canvases)
-        self.route.send(self.snapshot.execution_id, canvases)
-
-    def _keep_one(self, canvases: list[Canvas]) -> list[Canvas]:
-        """Keep a lane of this queue to go on with in place: a message saved. A chain's first lane will do, without its cover."""
-        for canvas in canvases:
-            lane = canvas.lanes[0] if isinstance(canvas, Chain) else canvas
-            if isinstance(lane, Lane) and lane.queue == self.lane.queue:
-                self.following = replace(lane, covered=())
-                return [other for other in canvases if other is not canvas]
-        return canvases
-
-    def _spread(self) -> None:
-        """Send what was too much for one task as a chord of chunks that meets in this lane again."""
-        spreads, self.spreads = self.spreads, []
-        for node, paths in spreads:
-            # What nobody can claim now is left out: its chunks would claim nothing, come back at once, and be spread again and again.
-            held = patiently(leases.held, self.snapshot.execution_id, self.plan.nodes[node].key)
-            self.was_refused = self.was_refused or not held.isdisjoint(paths)
-            position_of = {path: position for position, path in enumerate(self.progress.paths_of(node))}
-            positions = [position_of[path] for path in paths if path not in held]
-            if not positions:
-                continue
-            # This task returns before its chunks end, so what its canvas sends on comes too early: nothing is covered any more.
-            lane = replace(self.lane, segments=(self.plan.nodes[node].segment,), covered=())
-            self.route.send(self.snapshot.execution_id, [spread(lane, node, positions, self.route.limits())])
+            self.done = self.done | settled.done
+            self.onward.go_on(batch.segments, settled.done, may_keep=not (self.waits or self.here.is_closing))
 
     def _let_go(self) -> None:
         """Leave nothing running behind; what is on the loop keeps its lease until that runs out, as it may not stop at once."""
